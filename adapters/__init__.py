@@ -1,0 +1,1 @@
+"""What comes in (frameworks, files) and what goes out (tables, pictures, JSON)."""

@@ -1,0 +1,1 @@
+"""Data, models and formulations: what a problem is, and how it becomes arrays."""

@@ -1,0 +1,10 @@
+"""Partition: which node runs which layer.
+
+`problem` states it, `costs` turns it into arrays, `evaluate` and `solution` judge a placement;
+every other file is one way to find placements or bounds.
+"""
+
+from .problem import OBJECTIVES, PartitionProblem, Training
+from .solution import Partition
+
+__all__ = ["OBJECTIVES", "Partition", "PartitionProblem", "Training"]

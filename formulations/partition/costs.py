@@ -1,0 +1,190 @@
+"""A partition problem as arrays: what each layer costs on each node, each edge between nodes.
+
+With L layers, N nodes and E edges. ``inf`` stands where a layer cannot run or no route exists.
+In training every edge also carries its gradient back, so its cost is the sum of both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import checks
+from ..routes import Routes, find_routes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .problem import PartitionProblem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+ADDITIVE = ("latency", "bandwidth", "energy")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartitionCosts:
+    """Arrays that every formulation of the partition problem reads.
+
+    Attributes
+    ----------
+    forward_s, compute_s : ndarray, shape (L, N)
+        Seconds of a layer on a node: the forward pass, and with the backward pass in training.
+    allowed : ndarray of bool, shape (L, N)
+        Where a layer may run: pins, forbidden nodes, finite times, memory for that layer alone,
+        reachable from the input and to the output, the same for co-located layers.
+    edges : ndarray of int64, shape (E, 2)
+    sizes_bytes : ndarray, shape (L + 2,)
+        Bytes of each layer's output, then the model's input and output.
+    routes : Routes
+        Latency-best routes for `sizes_bytes`.
+    transfer_s, transfer_bytes, transfer_j : ndarray, shape (L + 2, N, N)
+        Cost of moving each tensor from row to column, in training with its gradient's way back
+        (the input's gradient is not needed): seconds, bytes times scarce hops, joules.
+    way_s : ndarray, shape (L + 2, N, N)
+        Seconds of one way.
+    compute_j : ndarray, shape (L, N)
+    weight_bytes, activation_bytes : ndarray, shape (L,)
+        Memory: what adds up on a node, and what only the largest counts of.
+    memory_bytes : ndarray, shape (N,)
+    """
+
+    forward_s: Floats
+    compute_s: Floats
+    allowed: NDArray[np.bool_]
+    edges: Ints
+    sizes_bytes: Floats
+    routes: Routes
+    way_s: Floats
+    transfer_s: Floats
+    transfer_bytes: Floats
+    transfer_j: Floats
+    compute_j: Floats
+    weight_bytes: Floats
+    activation_bytes: Floats
+    memory_bytes: Floats
+    input_index: int
+    output_index: int
+    sources: Ints
+    sinks: Ints
+
+    @classmethod
+    def of(cls, problem: PartitionProblem) -> PartitionCosts:
+        """Compute the arrays of a problem; O(S N^2) for S distinct sizes."""
+        profile, network, training = problem.profile, problem.network, problem.training
+        flops, speed = profile.column("flops"), network.column("flop_per_s")
+        if problem.compute_s is None:
+            forward = flops[:, None] / speed[None, :]
+        else:
+            forward = np.asarray(problem.compute_s, dtype=np.float64)
+        weight = profile.column("weight_bytes")
+        held = weight + profile.column("state_bytes")
+        factor = 1.0
+        if training is not None:
+            factor += training.backward_flops
+            held = held + weight * (training.gradient_bytes + training.optimizer_bytes)
+        activation = profile.column("activation_bytes")
+        sizes = np.concatenate([activation, [profile.input_bytes, profile.output_bytes]])
+        routes = find_routes(network, sizes)
+        way = routes.time_s()
+        scarce, joules = routes.scarce_bytes(), routes.energy_j()
+        unreachable = np.isinf(way)
+        if unreachable.any():
+            scarce[unreachable] = np.inf
+            joules[unreachable] = np.inf
+        both = way
+        if training is not None:
+            back = np.ones(len(sizes), dtype=bool)
+            back[profile.num_layers] = False
+            both, scarce, joules = (
+                table + np.where(back[:, None, None], table.transpose(0, 2, 1), 0.0)
+                for table in (way, scarce, joules)
+            )
+        costs = cls(
+            forward_s=forward,
+            compute_s=forward * factor,
+            allowed=np.isfinite(forward),
+            edges=profile.edge_array,
+            sizes_bytes=sizes,
+            routes=routes,
+            way_s=way,
+            transfer_s=both,
+            transfer_bytes=scarce,
+            transfer_j=joules,
+            compute_j=flops[:, None] * network.column("joules_per_flop")[None, :] * factor,
+            weight_bytes=held,
+            activation_bytes=activation,
+            memory_bytes=network.column("memory_bytes"),
+            input_index=_index(problem, problem.input_node),
+            output_index=_index(problem, problem.output_node),
+            sources=np.array(profile.sources, dtype=np.int64),
+            sinks=np.array(profile.sinks, dtype=np.int64),
+        )
+        costs._restrict(problem)
+        return costs
+
+    def _restrict(self, problem: PartitionProblem) -> None:
+        """Narrow `allowed` in place by pins, prohibitions, reachability and co-location."""
+        allowed, names = self.allowed, problem.network.node_names
+        for layer, nodes in problem.pinned.items():
+            allowed[layer] &= np.isin(names, nodes)
+        for layer, nodes in problem.forbidden.items():
+            allowed[layer] &= ~np.isin(names, nodes)
+        alone = (self.weight_bytes + self.activation_bytes)[:, None]
+        allowed &= alone <= self.memory_bytes[None, :] * (1 + 1e-12)
+        allowed &= np.isfinite(self.in_out("latency"))
+        for group in problem.colocated:
+            allowed[list(group)] = allowed[list(group)].all(axis=0)
+
+    @property
+    def num_layers(self) -> int:
+        """L."""
+        return len(self.weight_bytes)
+
+    @property
+    def num_nodes(self) -> int:
+        """N."""
+        return len(self.memory_bytes)
+
+    def transfer(self, objective: str) -> Floats:
+        """Cost of moving each tensor under an additive objective, shape (L + 2, N, N)."""
+        tables = {
+            "latency": self.transfer_s,
+            "bandwidth": self.transfer_bytes,
+            "energy": self.transfer_j,
+        }
+        return tables[checks.known("additive objective", objective, ADDITIVE)]
+
+    def in_out(self, objective: str) -> Floats:
+        """Cost of the model's input and output by layer and node, shape (L, N).
+
+        Zero except at source and sink layers. With multicast the input's cost is paid once per
+        node, so this table counts it too often; see `evaluate`.
+        """
+        table = np.zeros((self.num_layers, self.num_nodes))
+        transfer = self.transfer(objective)
+        if self.input_index >= 0:
+            table[self.sources] += transfer[-2, self.input_index, :]
+        if self.output_index >= 0:
+            table[self.sinks] += transfer[-1, :, self.output_index]
+        return table
+
+    def layer_costs(self, objective: str) -> Floats:
+        """Cost of each layer on each node with input and output, shape (L, N).
+
+        For ``latency`` a sum over layers is the latency of a chain only. ``inf`` where a layer
+        may not run.
+        """
+        own = {
+            "latency": self.compute_s,
+            "bandwidth": np.zeros_like(self.compute_s),
+            "energy": self.compute_j,
+        }[checks.known("additive objective", objective, ADDITIVE)]
+        return np.where(self.allowed, own + self.in_out(objective), np.inf)
+
+
+def _index(problem: PartitionProblem, name: str | None) -> int:
+    return -1 if name is None else problem.network.index(name)

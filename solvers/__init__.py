@@ -1,0 +1,1 @@
+"""Options in, certified results out: every way to solve what `formulations` state."""

@@ -1,0 +1,1 @@
+"""One file per solver; each takes a `LinearModel` and gives back a `RawResult`."""
