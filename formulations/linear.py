@@ -10,8 +10,8 @@ Every backend reads this one type. A formulation adds blocks with index arithmet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -86,6 +86,22 @@ class LinearModel:
     def objective(self, x: Floats) -> float:
         """Objective value of a vector."""
         return float(self.cost @ x) + self.offset
+
+    def below(self, value: float) -> LinearModel:
+        """The same model without what no vector better than `value` can hold.
+
+        Where every cost and lower bound is non-negative, ``c_j x_j <= value - offset`` caps every
+        column. Columns that become zero lose their cost, so that huge coefficients which no good
+        answer uses do not drown the others in a solver's tolerances.
+        """
+        if not np.isfinite(value) or (self.cost < 0).any() or (self.lower < 0).any():
+            return self
+        room = max(value - self.offset, 0.0) * (1 + 1e-6) + 1e-12
+        cap = np.full(self.num_columns, np.inf)
+        np.divide(room, self.cost, out=cap, where=self.cost > 0)
+        cap = np.where(self.integer, np.floor(cap + 1e-6), cap)
+        upper = np.maximum(np.minimum(self.upper, cap), self.lower)
+        return replace(self, upper=upper, cost=np.where(upper > 0, self.cost, 0.0))
 
     def violation(self, x: Floats) -> float:
         """Largest violation of any bound, row or integrality, absolute."""
@@ -194,5 +210,5 @@ class ModelBuilder:
         )
 
 
-def _join(parts: list[NDArray[np.generic]] | list[Floats] | list[Ints]) -> Floats:
-    return np.concatenate(parts) if parts else np.zeros(0)  # type: ignore[arg-type,return-value]
+def _join(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)

@@ -111,8 +111,8 @@ class Network:
         If there is no node, a name or a link stands twice, or a link names an unknown node.
     """
 
-    nodes: tuple[Node, ...]
-    links: tuple[Link, ...] = ()
+    nodes: Sequence[Node]
+    links: Sequence[Link] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(self.nodes))

@@ -94,8 +94,8 @@ class ModelProfile:
         order of `layers`, or part of a cycle.
     """
 
-    layers: tuple[LayerProfile, ...]
-    edges: tuple[tuple[int, int], ...] | None = None
+    layers: Sequence[LayerProfile]
+    edges: Sequence[tuple[int, int]] | None = None
     input_bytes: float = 0
     output_bytes: float = 0
     name: str = "model"
@@ -113,7 +113,7 @@ class ModelProfile:
         if self.edges is not None:
             edges = tuple((int(i), int(j)) for i, j in self.edges)
             object.__setattr__(self, "edges", edges)
-            _check_edges(edges, self.layers)
+            _check_edges(edges, tuple(self.layers))
 
     # -- sizes ----------------------------------------------------------------------------------
     @property
@@ -267,17 +267,20 @@ class ModelProfile:
     @classmethod
     def from_pytorch(cls, model: Any, example_inputs: Any = None, **options: Any) -> ModelProfile:
         """Profile a `torch.nn.Module`; see `orbweave.adapters.read_pytorch`."""
-        return _reader("read_pytorch")(model, example_inputs, **options)
+        profile: ModelProfile = _reader("read_pytorch")(model, example_inputs, **options)
+        return profile
 
     @classmethod
     def from_tensorflow(cls, model: Any, **options: Any) -> ModelProfile:
         """Profile a Keras or TensorFlow model; see `orbweave.adapters.read_tensorflow`."""
-        return _reader("read_tensorflow")(model, **options)
+        profile: ModelProfile = _reader("read_tensorflow")(model, **options)
+        return profile
 
     @classmethod
     def from_onnx(cls, model: Any, **options: Any) -> ModelProfile:
         """Profile an ONNX file or ModelProto; see `orbweave.adapters.read_onnx`."""
-        return _reader("read_onnx")(model, **options)
+        profile: ModelProfile = _reader("read_onnx")(model, **options)
+        return profile
 
     @classmethod
     def transformer(cls, **numbers: Any) -> ModelProfile:

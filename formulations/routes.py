@@ -10,7 +10,7 @@ answers for any number of sizes with arrays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numba
@@ -54,6 +54,10 @@ class Routes:
     scarce_hops: Floats
     link_source: Ints
     link_target: Ints
+
+    def since(self, first: int) -> Routes:
+        """The routes of the sizes from number `first` on."""
+        return replace(self, sizes_bytes=self.sizes_bytes[first:], tree=self.tree[first:])
 
     def time_s(self) -> Floats:
         """Transfer times, shape (S, N, N); zero on the diagonal, infinite without a route."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from . import checks
 from .profile import LayerProfile, ModelProfile
@@ -27,7 +28,7 @@ DTYPE_BYTES: Mapping[str, float] = MappingProxyType(
 )
 
 #: Published models, ready for ``ModelProfile.transformer(**LLAMA_2_70B)``.
-LLAMA_2_7B: Mapping[str, int | str] = MappingProxyType(
+LLAMA_2_7B: Mapping[str, Any] = MappingProxyType(
     {
         "layers": 32,
         "hidden": 4096,
@@ -38,7 +39,7 @@ LLAMA_2_7B: Mapping[str, int | str] = MappingProxyType(
         "name": "Llama-2-7B",
     }
 )
-LLAMA_2_70B: Mapping[str, int | str] = MappingProxyType(
+LLAMA_2_70B: Mapping[str, Any] = MappingProxyType(
     {
         "layers": 80,
         "hidden": 8192,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ class SolveOptions:
     Parameters
     ----------
     time_limit_s : float
-        Wall-clock seconds; infinite by default. The best answer so far comes back with its bound.
+        Wall-clock seconds (``math.inf``: none). The best answer so far comes back with its bound.
     relative_gap : float
         Stop as soon as ``abs(objective - bound) / max(abs(objective), 1e-9)`` is this small.
     backend : str, optional
@@ -37,7 +36,7 @@ class SolveOptions:
         Called with the running `Watch` (objective, bound, gap, elapsed_s) at each improvement.
     """
 
-    time_limit_s: float = math.inf
+    time_limit_s: float = 60.0
     relative_gap: float = 1e-6
     backend: str | None = None
     method: str | None = None

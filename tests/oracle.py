@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 import orbweave as ow
 
 SINGLES = ("latency", "bandwidth", "energy", "throughput")

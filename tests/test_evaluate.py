@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import orbweave as ow
 import pytest
 from oracle import SINGLES, enumerate_placements, random_problem
+
+import orbweave as ow
 
 
 @pytest.mark.parametrize("block", range(8))

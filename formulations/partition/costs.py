@@ -6,7 +6,7 @@ In training every edge also carries its gradient back, so its cost is the sum of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,11 +41,12 @@ class PartitionCosts:
         Bytes of each layer's output, then the model's input and output.
     routes : Routes
         Latency-best routes for `sizes_bytes`.
-    transfer_s, transfer_bytes, transfer_j : ndarray, shape (L + 2, N, N)
-        Cost of moving each tensor from row to column, in training with its gradient's way back
-        (the input's gradient is not needed): seconds, bytes times scarce hops, joules.
-    way_s : ndarray, shape (L + 2, N, N)
-        Seconds of one way.
+    returns : ndarray of bool, shape (L + 2,)
+        Whose gradient travels back: in training every tensor but the input.
+    way_s, transfer_s, transfer_bytes, transfer_j : ndarray, shape (L + 2, N, N)
+        Properties, computed when first read: seconds of one way, and what moving each tensor from
+        row to column costs, its gradient's way back included: seconds, bytes times scarce hops,
+        joules.
     compute_j : ndarray, shape (L, N)
     weight_bytes, activation_bytes : ndarray, shape (L,)
         Memory: what adds up on a node, and what only the largest counts of.
@@ -58,10 +59,7 @@ class PartitionCosts:
     edges: Ints
     sizes_bytes: Floats
     routes: Routes
-    way_s: Floats
-    transfer_s: Floats
-    transfer_bytes: Floats
-    transfer_j: Floats
+    returns: NDArray[np.bool_]
     compute_j: Floats
     weight_bytes: Floats
     activation_bytes: Floats
@@ -70,10 +68,11 @@ class PartitionCosts:
     output_index: int
     sources: Ints
     sinks: Ints
+    _tables: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, problem: PartitionProblem) -> PartitionCosts:
-        """Compute the arrays of a problem; O(S N^2) for S distinct sizes."""
+        """Compute the arrays of a problem; the tables of transfers follow when first read."""
         profile, network, training = problem.profile, problem.network, problem.training
         flops, speed = profile.column("flops"), network.column("flop_per_s")
         if problem.compute_s is None:
@@ -89,20 +88,8 @@ class PartitionCosts:
         activation = profile.column("activation_bytes")
         sizes = np.concatenate([activation, [profile.input_bytes, profile.output_bytes]])
         routes = find_routes(network, sizes)
-        way = routes.time_s()
-        scarce, joules = routes.scarce_bytes(), routes.energy_j()
-        unreachable = np.isinf(way)
-        if unreachable.any():
-            scarce[unreachable] = np.inf
-            joules[unreachable] = np.inf
-        both = way
-        if training is not None:
-            back = np.ones(len(sizes), dtype=bool)
-            back[profile.num_layers] = False
-            both, scarce, joules = (
-                table + np.where(back[:, None, None], table.transpose(0, 2, 1), 0.0)
-                for table in (way, scarce, joules)
-            )
+        returns = np.full(len(sizes), training is not None)
+        returns[profile.num_layers] = False
         costs = cls(
             forward_s=forward,
             compute_s=forward * factor,
@@ -110,10 +97,7 @@ class PartitionCosts:
             edges=profile.edge_array,
             sizes_bytes=sizes,
             routes=routes,
-            way_s=way,
-            transfer_s=both,
-            transfer_bytes=scarce,
-            transfer_j=joules,
+            returns=returns,
             compute_j=flops[:, None] * network.column("joules_per_flop")[None, :] * factor,
             weight_bytes=held,
             activation_bytes=activation,
@@ -151,12 +135,48 @@ class PartitionCosts:
 
     def transfer(self, objective: str) -> Floats:
         """Cost of moving each tensor under an additive objective, shape (L + 2, N, N)."""
-        tables = {
-            "latency": self.transfer_s,
-            "bandwidth": self.transfer_bytes,
-            "energy": self.transfer_j,
-        }
-        return tables[checks.known("additive objective", objective, ADDITIVE)]
+        checks.known("additive objective", objective, ADDITIVE)
+        if objective not in self._tables:
+            self._tables[objective] = self._moves(objective)
+        return self._tables[objective]
+
+    def _moves(self, objective: str, first: int = 0) -> Floats:
+        """Cost of moving the tensors from number `first` on, shape (L + 2 - first, N, N)."""
+        routes = self.routes.since(first)
+        if objective == "latency":
+            table = routes.time_s()
+        elif objective == "bandwidth":
+            table = routes.scarce_bytes()
+        else:
+            table = routes.energy_j()
+        back = self.returns[first:]
+        if back.any():
+            table = table + np.where(back[:, None, None], table.transpose(0, 2, 1), 0.0)
+        return table
+
+    @property
+    def way_s(self) -> Floats:
+        """Seconds of one way of each tensor, shape (L + 2, N, N)."""
+        if not self.returns.any():
+            return self.transfer("latency")
+        if "way" not in self._tables:
+            self._tables["way"] = self.routes.time_s()
+        return self._tables["way"]
+
+    @property
+    def transfer_s(self) -> Floats:
+        """Seconds of moving each tensor, shape (L + 2, N, N)."""
+        return self.transfer("latency")
+
+    @property
+    def transfer_bytes(self) -> Floats:
+        """Bytes times scarce hops of moving each tensor, shape (L + 2, N, N)."""
+        return self.transfer("bandwidth")
+
+    @property
+    def transfer_j(self) -> Floats:
+        """Joules of moving each tensor, shape (L + 2, N, N)."""
+        return self.transfer("energy")
 
     def in_out(self, objective: str) -> Floats:
         """Cost of the model's input and output by layer and node, shape (L, N).
@@ -165,7 +185,7 @@ class PartitionCosts:
         node, so this table counts it too often; see `evaluate`.
         """
         table = np.zeros((self.num_layers, self.num_nodes))
-        transfer = self.transfer(objective)
+        transfer = self._moves(objective, self.num_layers)
         if self.input_index >= 0:
             table[self.sources] += transfer[-2, self.input_index, :]
         if self.output_index >= 0:

@@ -95,15 +95,14 @@ def evaluate(problem: PartitionProblem, replicas: Replicas) -> Evaluation:
     costs = problem.costs()
     first = np.array([nodes[0] for nodes in replicas], dtype=np.int64)
     share = [1.0 / len(nodes) for nodes in replicas]
-    layers = np.arange(costs.num_layers)
-    cut = tuple((int(i), int(j)) for i, j in costs.edges if replicas[i] != replicas[j])
+    cut = tuple((i, j) for i, j in costs.edges.tolist() if replicas[i] != replicas[j])
 
     node_load = np.zeros(costs.num_nodes)
     link_load = np.zeros(len(problem.network.links))
     weight = np.zeros(costs.num_nodes)
     largest = np.zeros(costs.num_nodes)
     energy = 0.0
-    for i in layers:
+    for i in range(costs.num_layers):
         for node in replicas[i]:
             node_load[node] += costs.compute_s[i, node] * share[i]
             weight[node] += costs.weight_bytes[i]
@@ -164,21 +163,21 @@ def _transfers(
         seen.add(key)
         return True
 
-    for i, j in costs.edges:
+    for i, j in costs.edges.tolist():
         a, b = replicas[i], replicas[j]
-        if a != b and once(int(i), int(i), b):
+        if a != b and once(i, i, b):
             for u in a:
                 for v in b:
                     if u != v:
-                        yield int(i), u, v, 1.0 / (len(a) * len(b))
+                        yield i, u, v, 1.0 / (len(a) * len(b))
     if costs.input_index >= 0:
-        for i in costs.sources:
+        for i in costs.sources.tolist():
             if once(costs.num_layers, -1, replicas[i]):
                 for v in replicas[i]:
                     if v != costs.input_index:
                         yield costs.num_layers, costs.input_index, v, 1.0 / len(replicas[i])
     if costs.output_index >= 0:
-        for i in costs.sinks:
+        for i in costs.sinks.tolist():
             for u in replicas[i]:
                 if u != costs.output_index:
                     yield costs.num_layers + 1, u, costs.output_index, 1.0 / len(replicas[i])
@@ -245,8 +244,8 @@ def _timeline(problem: PartitionProblem, node: NDArray[np.int64]) -> tuple[Float
         for i in costs.sources:
             ready[i] = way[-2, costs.input_index, node[i]]
     successors: list[list[int]] = [[] for _ in range(count)]
-    for i, j in costs.edges:
-        successors[i].append(int(j))
+    for i, j in costs.edges.tolist():
+        successors[i].append(j)
     for i in range(count):
         start[i] = max(ready[i], free[node[i]])
         finish[i] = free[node[i]] = start[i] + costs.forward_s[i, node[i]]

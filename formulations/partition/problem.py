@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,10 @@ class PartitionProblem:
         Replaces ``flops / flop_per_s``.
     max_replicas : int
         With ``throughput``: how many identical nodes may share one stage, taking requests in turn.
+    piece_edges : sequence of (int, int), optional
+        The edges that `contiguous` looks at, in any direction between two layers; None means those
+        of the profile. A training graph with explicit backward layers lists its forward edges: with
+        the way back among them every split would be a cycle.
 
     Raises
     ------
@@ -115,13 +119,14 @@ class PartitionProblem:
     max_cuts: int | None = None
     contiguous: bool = True
     training: Training | None = None
-    colocated: tuple[tuple[int, ...], ...] = ()
+    colocated: Sequence[Sequence[int]] = ()
     limits: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, float] | None = None
     reference: Mapping[str, float] | None = None
     multicast: bool = False
     compute_s: ArrayLike | None = None
     max_replicas: int = 1
+    piece_edges: tuple[tuple[int, int], ...] | None = None
     _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -143,6 +148,8 @@ class PartitionProblem:
             checks.whole(f"{where}.max_cuts", self.max_cuts)
         checks.whole(f"{where}.max_replicas", self.max_replicas, low=1)
         put(self, "colocated", self._groups())
+        if self.piece_edges is not None:
+            put(self, "piece_edges", self._pairs(self.piece_edges))
         put(self, "limits", self._numbers("limits", self.limits))
         if self.weights is not None:
             put(self, "weights", self._numbers("weights", self.weights))
@@ -189,6 +196,13 @@ class PartitionProblem:
             ]
             groups.append(tuple(sorted(set(members))))
         return tuple(group for group in groups if len(group) > 1)
+
+    def _pairs(self, edges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+        rows = []
+        for k, (i, j) in enumerate(edges):
+            where = f"PartitionProblem.piece_edges[{k}]"
+            rows.append((self._layer(where, i), self._layer(where, j)))
+        return tuple(dict.fromkeys(rows))
 
     @staticmethod
     def _numbers(

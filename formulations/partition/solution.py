@@ -148,7 +148,7 @@ class Partition:
                 if a < b and set(a) & set(b):
                     found.append(f"stages on {a} and {b} share a node")
         over = result.memory_bytes > costs.memory_bytes * (1 + TOLERANCE)
-        for n in np.flatnonzero(over):
+        for n in np.flatnonzero(over).tolist():
             used, room = result.memory_bytes[n] / 1e9, costs.memory_bytes[n] / 1e9
             found.append(f"{names[n]} needs {used:.6g} GB of memory and has {room:.6g} GB")
         if problem.max_cuts is not None and len(self.cut_edges) > problem.max_cuts:
@@ -165,7 +165,10 @@ class Partition:
 
     def _is_contiguous(self, rows: list[tuple[int, ...]]) -> bool:
         """Whether the graph between pieces is acyclic (Kahn's algorithm)."""
-        arcs = {(rows[i], rows[j]) for i, j in self.cut_edges}
+        edges = self.problem.piece_edges
+        if edges is None:
+            edges = self.cut_edges
+        arcs = {(rows[i], rows[j]) for i, j in edges if rows[i] != rows[j]}
         pieces = set(rows)
         while pieces:
             free = {p for p in pieces if not any(b == p and a in pieces for a, b in arcs)}

@@ -1,0 +1,7 @@
+"""``python -m orbweave`` is the command line."""
+
+import sys
+
+from orbweave.cli import main
+
+sys.exit(main())

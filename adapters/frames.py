@@ -1,0 +1,104 @@
+"""DataFrames: a plan layer by layer, a profile, a front plan by plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from ..formulations import checks
+from ..formulations.partition.problem import SINGLE_OBJECTIVES
+from ..formulations.partition.solution import Partition
+from ..formulations.profile import ModelProfile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@singledispatch
+def to_dataframe(solution: Any) -> pd.DataFrame:
+    """Turn a solution into a `pandas.DataFrame`.
+
+    Parameters
+    ----------
+    solution : Partition, ModelProfile, or sequence of Partition
+        A partition gives one row per layer, a profile likewise; a sequence of partitions, or of
+        results that hold one each (what `orbweave.pareto` returns), one row per plan.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        If there is no table for this type.
+    ImportError
+        If pandas is missing.
+    """
+    checks.fail(
+        "to_dataframe",
+        type(solution).__name__,
+        "a solution or a sequence of them (of a result: result.require())",
+    )
+
+
+@to_dataframe.register(ModelProfile)
+def _(profile: ModelProfile) -> pd.DataFrame:
+    rows = [
+        {name: getattr(layer, name) for name in type(layer).__dataclass_fields__}
+        for layer in profile.layers
+    ]
+    return _pandas().DataFrame(rows).rename_axis("layer")
+
+
+@to_dataframe.register(Partition)
+def _(partition: Partition) -> pd.DataFrame:
+    frame = to_dataframe(partition.problem.profile)
+    nodes = {node.name: node.kind for node in partition.problem.network.nodes}
+    result = partition.evaluation
+    cut = set(partition.cut_points)
+    frame.insert(1, "node", list(partition.node_of_layer))
+    frame.insert(2, "node_kind", [nodes[name] for name in partition.node_of_layer])
+    frame.insert(3, "cut_before", [i in cut for i in range(len(frame))])
+    frame["start_s"], frame["finish_s"] = result.start_s, result.finish_s
+    return frame
+
+
+@to_dataframe.register(tuple)
+@to_dataframe.register(list)
+def _(front: Sequence[Any]) -> pd.DataFrame:
+    rows = []
+    for partition in solutions_of(front):
+        row: dict[str, Any] = dict(partition.values)
+        row["cuts"] = len(partition.cut_edges)
+        row["nodes"] = len(set(partition.node_of_layer))
+        row["orbital_layers"] = sum(
+            partition.node_of_layer.count(node.name)
+            for node in partition.problem.network.nodes
+            if node.kind == "orbital"
+        )
+        rows.append(row)
+    columns = [*SINGLE_OBJECTIVES, "cuts", "nodes", "orbital_layers"]
+    return _pandas().DataFrame(rows, columns=columns).rename_axis("plan")
+
+
+def solutions_of(front: Sequence[Any]) -> list[Partition]:
+    """Partitions of a sequence of partitions or of results that hold one each (or none)."""
+    found = []
+    for k, row in enumerate(front):
+        solution = row if isinstance(row, Partition) else getattr(row, "solution", row)
+        if solution is None:
+            continue
+        if not isinstance(solution, Partition):
+            checks.fail(f"front[{k}]", type(row).__name__, "a Partition, or a result with one")
+        found.append(solution)
+    return found
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("to_dataframe needs pandas: pip install pandas") from error
+    return pd

@@ -1,0 +1,362 @@
+"""The command line: ``orbweave plan``, ``orbweave profile`` and ``orbweave example``.
+
+Everything that it does is a call into the library; what it adds is reading arguments, printing,
+progress on stderr and exit codes (docs/cli.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orbweave.adapters.models import read_model
+from orbweave.adapters.plan_file import plan_dict, plan_json, write_plan
+from orbweave.adapters.plots import write_picture
+from orbweave.adapters.progress import Progress
+from orbweave.adapters.scenario import Scenario, example_names, example_path, read_scenario
+from orbweave.adapters.tables import plan_text, profile_text, quantity
+from orbweave.formulations.checks import InputError, nearest
+from orbweave.formulations.partition import OBJECTIVES, Partition
+from orbweave.formulations.partition.problem import objective_name
+from orbweave.formulations.partition.solution import UNITS
+from orbweave.solvers.options import BACKENDS, SolveOptions
+from orbweave.solvers.result import Limit, Reason, SolveResult
+from orbweave.solvers.solve import solve
+
+EXIT_CODES = """\
+exit codes:
+  0    a plan was found: proven optimal, or the best within a limit or an interrupt
+  1    the solver failed, or an unexpected error
+  2    bad usage, bad input, or a file that cannot be read or written
+  3    infeasible: no placement satisfies every constraint
+  4    no plan was found within the limits
+  130  interrupted before a plan was found
+"""
+
+#: Options of the command line and the field of `SolveOptions` that each sets.
+FLAGS = {
+    "--time-limit": "time_limit_s",
+    "--gap": "relative_gap",
+    "--backend": "backend",
+    "--method": "method",
+    "--threads": "threads",
+    "--seed": "seed",
+}
+
+OK, FAILED, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; those of the process unless given.
+
+    Returns
+    -------
+    int
+        The exit code; ``orbweave --help`` lists them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a layer's name may not fit the terminal's code
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as done:  # argparse has printed its one line, or the help
+        return int(done.code or 0)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except (InputError, ImportError) as error:
+        return _complain(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        # The reader (`head`, say) has gone; nothing is left to say, nor anywhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:
+        named = error.filename is not None and error.strerror
+        text = f"{error.filename}: {error.strerror}" if named else str(error)
+        return _complain(text, BAD_INPUT)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+
+
+def _complain(text: str, code: int) -> int:
+    line = " ".join(text.split())
+    print(f"orbweave: error: {line}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line per error, and the nearest option where one is misspelt."""
+
+    def error(self, message: str) -> NoReturn:
+        prefix = "unrecognized arguments: "
+        if message.startswith(f"{prefix}-"):
+            word = message.removeprefix(prefix).split()[0]
+            names = self.option_names()
+            longer = sorted(name for name in names if name.startswith(word))
+            message += nearest(word, longer[:1] or names)
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (try --help)\n")
+
+    def option_names(self) -> set[str]:
+        """Options of this parser and of its commands."""
+        names = {name for action in self._actions for name in action.option_strings}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    names |= parser.option_names()
+        return names
+
+
+def _parser() -> argparse.ArgumentParser:
+    style: Any = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="orbweave",
+        description="Plan distributed AI across Earth and orbit, with a proof.",
+        epilog=EXIT_CODES,
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"orbweave {version('orbweave')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    plan = commands.add_parser(
+        "plan",
+        help="decide where each layer of a model runs",
+        description="Read a scenario, plan it, print the plan and how far from optimal it can be.",
+        epilog=EXIT_CODES,
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    plan.add_argument("scenario", nargs="?", metavar="SCENARIO.toml", help="see docs/cli.md")
+    plan.add_argument(
+        "--example",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help=f"plan an embedded example instead ({', '.join(example_names())}; all without NAME)",
+    )
+    plan.add_argument("--objective", metavar="NAME", help=f"one of {', '.join(OBJECTIVES)}")
+    plan.add_argument("--out", metavar="DIR", help="write DIR/plan.json, with Matplotlib plan.png")
+    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
+    plan.add_argument("--time-limit", type=float, metavar="S", help="seconds for the solve")
+    plan.add_argument("--gap", type=float, metavar="G", help="relative gap that is good enough")
+    plan.add_argument("--backend", metavar="NAME", help=f"one of {', '.join(BACKENDS)}")
+    plan.add_argument("--method", metavar="NAME", help="force one road; see docs/partition.md")
+    plan.add_argument("--threads", type=int, metavar="N", help="threads for every solver")
+    plan.add_argument("--seed", type=int, metavar="N", help="seed for every solver")
+    plan.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    plan.set_defaults(command=_plan)
+
+    profile = commands.add_parser(
+        "profile",
+        help="show what a model costs, layer by layer",
+        description="Print the profile of a model: parameters, bytes and FLOPs of each layer.",
+        epilog="exit codes: 0 done, 2 bad usage or bad input",
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    profile.add_argument(
+        "model",
+        metavar="MODEL",
+        help="an .onnx file, a profile in .json, preset:NAME, transformer:KEY=VALUE,... or "
+        "onnx:NAME (a graph of the installed onnx package)",
+    )
+    profile.add_argument("--json", action="store_true", help="print the profile as JSON")
+    profile.add_argument("--out", metavar="FILE", help="write the profile as JSON to FILE")
+    profile.add_argument("--rows", type=int, metavar="N", help="show at most N layers")
+    profile.set_defaults(command=_profile)
+
+    example = commands.add_parser(
+        "example",
+        help="print an embedded example, to start a scenario of your own from",
+        description="Print the scenario file of an embedded example; list them without NAME.",
+        allow_abbrev=False,
+    )
+    example.add_argument("name", nargs="?", metavar="NAME")
+    example.set_defaults(command=_example)
+    return parser
+
+
+# -- plan -----------------------------------------------------------------------------------------
+def _plan(arguments: argparse.Namespace) -> int:
+    if (arguments.scenario is None) == (arguments.example is None):
+        raise InputError("plan: expected either SCENARIO.toml or --example")
+    if arguments.scenario is not None:
+        paths = [Path(arguments.scenario)]
+    else:
+        names = [arguments.example] if arguments.example else example_names()
+        paths = [example_path(name) for name in names]
+    if arguments.out is not None:
+        _check_folder(Path(arguments.out))
+    codes: list[int] = []
+    documents: list[dict[str, Any]] = []
+    for path in paths:
+        scenario, options = _override(read_scenario(path), arguments)
+        planned = _solve(scenario, options, arguments.quiet)
+        codes.append(planned.code)
+        if arguments.json:
+            documents.append(planned.document())
+        else:
+            print("\n" * bool(len(codes) > 1) + planned.text(), flush=True)
+        if planned.solution is None:
+            _complain(f"{path}: {planned.complaint()}", planned.code)
+        if arguments.out is not None:
+            folder = Path(arguments.out)
+            planned.write(folder / path.stem if len(paths) > 1 else folder, arguments.quiet)
+        if planned.result.limit is Limit.INTERRUPT:
+            break
+    if arguments.json:
+        print(plan_json(documents[0] if len(paths) == 1 else documents))
+    return max(codes)
+
+
+def _override(scenario: Scenario, arguments: argparse.Namespace) -> tuple[Scenario, SolveOptions]:
+    """Apply what the command line says over what the file says."""
+    if arguments.objective is not None:
+        objective = objective_name(arguments.objective, where="--objective")
+        problem = scenario.problem.replace(objective=objective)
+        scenario = replace(scenario, problem=problem)
+    try:
+        options = SolveOptions(**scenario.solve)
+    except InputError as error:
+        raise type(error)(f"{scenario.path}: [solve] {error}") from error
+    for flag, field in FLAGS.items():
+        value = getattr(arguments, flag.strip("-").replace("-", "_"))
+        if value is not None:
+            try:
+                options = replace(options, **{field: value})
+            except InputError as error:
+                message = str(error).replace(f"SolveOptions.{field}", flag)
+                raise type(error)(message) from error
+    return scenario, options
+
+
+def _solve(scenario: Scenario, options: SolveOptions, quiet: bool) -> _Planned:
+    unit = UNITS[scenario.problem.objective]
+    with Progress(sys.stderr, lambda value: quantity(value, unit), enabled=not quiet) as progress:
+        result = solve(scenario.problem, replace(options, on_progress=progress.update))
+    return _Planned(scenario, result)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written to before the work, not after it."""
+    found = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not found.is_dir() or not os.access(found, os.W_OK):
+        raise InputError(f"--out = {str(folder)!r}: expected a folder that can be written to")
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A scenario and what came of it."""
+
+    scenario: Scenario
+    result: SolveResult[Partition]
+
+    @property
+    def solution(self) -> Partition | None:
+        return self.result.solution
+
+    @property
+    def code(self) -> int:
+        result = self.result
+        if result.reason in (Reason.OPTIMAL, Reason.FEASIBLE):
+            return OK
+        if result.reason is Reason.INFEASIBLE:
+            return INFEASIBLE
+        if result.limit is Limit.INTERRUPT:
+            return INTERRUPTED
+        return NO_PLAN if result.reason is Reason.NO_SOLUTION else FAILED
+
+    def complaint(self) -> str:
+        result = self.result
+        name = {INFEASIBLE: "infeasible", INTERRUPTED: "interrupted"}.get(
+            self.code, result.reason.value.replace("_", " ")
+        )
+        return f"{name}: {result.message}" if result.message else name
+
+    def document(self) -> dict[str, Any]:
+        """Plain data of the plan and its certificate."""
+        certificate = {"scenario": self.scenario.name, **self.result.to_dict()}
+        return plan_dict(self.solution, certificate)
+
+    def text(self) -> str:
+        """Tables of the plan and its proof."""
+        head = f"{self.scenario.name} ({self.scenario.path})"
+        parts = [f"{head}\n{'=' * len(head)}"]
+        if self.solution is not None:
+            parts.append(plan_text(self.solution))
+        parts.append(self.proof())
+        return "\n\n".join(parts)
+
+    def proof(self) -> str:
+        """How good the plan is and who says so."""
+        result, unit = self.result, UNITS[self.scenario.problem.objective]
+        verdict = {
+            Reason.OPTIMAL: "proven optimal",
+            Reason.FEASIBLE: "a plan, not proven optimal",
+            Reason.INFEASIBLE: "proven infeasible",
+            Reason.NO_SOLUTION: "no plan found",
+        }.get(result.reason, result.reason.value)
+        if result.limit is not None:
+            ended = {Limit.TIME: "time limit", Limit.INTERRUPT: "interrupt"}
+            verdict += f" (ended by the {ended.get(result.limit, result.limit.value)})"
+        if result.solution is not None:
+            verdict += (
+                f": {self.scenario.problem.objective} {quantity(result.objective, unit)}, "
+                f"bound {quantity(result.bound, unit)}, gap {result.gap:.4%}"
+            )
+        lines = [verdict]
+        if result.message:
+            lines.append(result.message)
+        spent = f"build {quantity(result.build_s, 's')}, solve {quantity(result.solve_s, 's')}"
+        lines.append(
+            f"method {result.method or 'none'}; backend {result.backend or 'none'}; "
+            f"{spent}, read {quantity(result.read_s, 's')}"
+        )
+        return "\n".join(lines)
+
+    def write(self, folder: Path, quiet: bool) -> None:
+        """Write plan.json and, where Matplotlib is there, plan.png."""
+        if self.solution is None:
+            return
+        certificate = {"scenario": self.scenario.name, **self.result.to_dict()}
+        written = [write_plan(self.solution, folder / "plan.json", certificate)]
+        try:
+            written.append(write_picture(self.solution, folder / "plan.png"))
+        except ImportError as error:
+            if not quiet:
+                print(f"orbweave: no picture: {error}", file=sys.stderr)
+        if not quiet:
+            print(f"wrote {' and '.join(map(str, written))}", file=sys.stderr)
+
+
+# -- profile and example --------------------------------------------------------------------------
+def _profile(arguments: argparse.Namespace) -> int:
+    if arguments.rows is not None and arguments.rows < 1:
+        raise InputError(f"--rows = {arguments.rows}: expected a whole number >= 1")
+    profile = read_model(arguments.model)
+    if arguments.out is not None:
+        profile.to_json(arguments.out)
+    print(profile.to_json() if arguments.json else profile_text(profile, arguments.rows))
+    return OK
+
+
+def _example(arguments: argparse.Namespace) -> int:
+    if arguments.name is None:
+        print("\n".join(example_names()))
+    else:
+        print(example_path(arguments.name).read_text(encoding="utf-8"), end="")
+    return OK

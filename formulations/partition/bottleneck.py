@@ -1,0 +1,269 @@
+"""Chains under `throughput`, nodes in any order: the reachability program, judged and certified.
+
+Each node holds one run of layers, so with direct links every link carries one transfer and the
+program of `reach` is exact. Where routes of several hops share links the loads add up: the program
+then bounds from below and proposes; the judge's value of the proposal closes the gap or shows it.
+With too many kinds of nodes, unions of similar classes give the bound and a search over orders of
+nodes the plan.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .moves import route_hops
+from .outcome import Outcome, Watch
+from .reach import ChainLoads, Stage, best_reach
+from .orders import improve_order
+from .solution import Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .problem import PartitionProblem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+METHOD = "any-order reachability over a chain"
+
+
+def applies(problem: PartitionProblem) -> bool:
+    """Whether `solve_bottleneck` can take a problem: a contiguous chain under ``throughput``."""
+    return (
+        problem.objective == "throughput" and problem.profile.is_chain and problem.contiguous
+        and (problem.piece_edges is None or problem.piece_edges == _edges(problem))
+    )
+
+
+def solve_bottleneck(problem: PartitionProblem, watch: Watch | None = None) -> Outcome:
+    """Place a chain for the least bottleneck, nodes in any order, stages replicated where asked.
+
+    Parameters
+    ----------
+    problem : PartitionProblem
+        For which `applies` holds. Other objectives' `limits` are left to the judge: the bound stays
+        valid, a plan that breaks them is not offered.
+    watch : Watch, optional
+
+    Returns
+    -------
+    Outcome
+    """
+    watch = Watch() if watch is None else watch
+    loads = chain_loads(problem)
+    if loads.is_small:
+        found = best_reach(loads, stop=watch.expired)
+        watch.tighten(found.bound)
+        if found.stages is not None:
+            offer(problem, watch, loads, found.stages)
+    else:
+        coarse = loads.merged(_similar(loads))
+        bound = best_reach(coarse, stop=watch.expired)
+        watch.tighten(bound.bound)
+        if np.isfinite(bound.bound):
+            for stages in improve_order(loads, watch.relative_gap, watch.expired):
+                offer(problem, watch, loads, stages)
+    return Outcome(watch.placement, watch.bound, METHOD, watch.replicas)
+
+
+def offer(
+    problem: PartitionProblem, watch: Watch, loads: ChainLoads, stages: Sequence[Stage]
+) -> None:
+    """Name the nodes of stages, judge them and report them when feasible."""
+    free = [list(nodes) for nodes in loads.members]
+    rows: list[tuple[int, ...]] = []
+    for stage in stages:
+        nodes = tuple(free[stage.node_class].pop(0) for _ in range(stage.replicas))
+        rows += [nodes] * (stage.last - stage.first)
+    names = problem.network.node_names
+    replicas = tuple(rows) if any(len(row) > 1 for row in rows) else None
+    partition = Partition(
+        problem,
+        tuple(names[row[0]] for row in rows),
+        None if replicas is None else tuple(tuple(names[n] for n in row) for row in rows),
+    )
+    if not partition.violations():
+        placement = np.array([row[0] for row in rows], dtype=np.int64)
+        watch.offer(placement, partition.objective, replicas)
+
+
+def chain_loads(problem: PartitionProblem) -> ChainLoads:
+    """The chain as tables per class of nodes; O(L N^2 + N^3)."""
+    costs, profile = problem.costs(), problem.profile
+    size, count = costs.num_layers, costs.num_nodes
+    alone = transfer_loads(problem)
+    ways = 1.0 if problem.training is None else 2.0
+    io = 1.0 / problem.network.column("io_rate_bps")
+    bits = 8.0 * costs.sizes_bytes
+
+    inward, outward = np.zeros((count, size + 1)), np.zeros((count, size + 1))
+    inward[:, 1:size] = ways * io[:, None] * bits[None, : size - 1]
+    outward[:, 1:size] = ways * io[:, None] * bits[None, : size - 1]
+    first, last = np.zeros(count), np.zeros(count)
+    if costs.input_index >= 0:
+        here = costs.input_index
+        first = alone[-2, here].copy()
+        inward[:, 0] = io * bits[-2]
+        inward[here] += io[here] * bits[-2]  # it sends the input unless it holds layer 0
+        inward[here, 0] = 0.0
+    if costs.output_index >= 0:
+        here = costs.output_index
+        last = alone[-1, :, here].copy()
+        outward[:, size] = ways * io * bits[-1]
+        outward[here] += ways * io[here] * bits[-1]
+        outward[here, size] = 0.0
+
+    cut = np.full((count, count, size + 1), np.inf)
+    cut[:, :, 1:size] = alone[: size - 1].transpose(1, 2, 0)
+    for group in problem.colocated:
+        cut[:, :, group[0] + 1 : group[-1] + 1] = np.inf
+    room = costs.memory_bytes * (1 + 1e-9)
+    memory_end = _memory_ends(costs.weight_bytes, costs.activation_bytes, room)
+    seconds = np.where(costs.allowed, costs.compute_s, np.inf).T
+
+    training, most = problem.training, problem.max_replicas
+    share = np.arange(most + 1, dtype=np.float64)
+    ring = np.zeros((count, most + 1))
+    held = profile.column("weight_bytes")
+    rate = np.zeros((count, count))
+    if training is not None and most > 1:
+        network_rates = np.array([link.rate_bps for link in problem.network.links])
+        rate = _busiest(problem, network_rates)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = 2 * (share - 1) / share * training.gradient_bytes / training.micro_batches
+        factor[:2] = 0.0
+    classes = _swap_classes(
+        [seconds, memory_end, inward, outward, first[:, None], last[:, None], room[:, None]],
+        [alone, rate[None]],
+        {costs.input_index, costs.output_index},
+    )
+    heads = [nodes[0] for nodes in classes]
+    between = cut[np.ix_(heads, heads)]
+    for c, nodes in enumerate(classes):
+        if len(nodes) > 1:
+            between[c, c] = cut[nodes[0], nodes[1]]
+            if training is not None and most > 1:
+                ring[nodes[0], 2:] = 8.0 * rate[nodes[0], nodes[1]] * factor[2:]
+        else:
+            between[c, c] = np.inf
+    stages = count if problem.max_cuts is None else problem.max_cuts + 1
+    return ChainLoads(
+        members=classes,
+        seconds=np.ascontiguousarray(seconds[heads]),
+        memory_end=memory_end[heads],
+        inward_s=inward[heads],
+        outward_s=outward[heads],
+        first_s=first[heads],
+        last_s=last[heads],
+        cut_s=np.ascontiguousarray(between),
+        reduce_s=ring[heads],
+        weight_bytes=held,
+        max_replicas=most,
+        max_stages=stages,
+    )
+
+
+def transfer_loads(problem: PartitionProblem) -> Floats:
+    """Load of the busiest link when a tensor moves from row to column, shape (L + 2, N, N).
+
+    In training with its gradient's way back; zero on the diagonal, infinite without a route.
+    """
+    costs = problem.costs()
+    rates = np.array([link.rate_bps for link in problem.network.links], dtype=np.float64)
+    per_byte = _busiest_by_tree(problem, rates)
+    table = per_byte[costs.routes.tree] * (8.0 * costs.sizes_bytes)[:, None, None]
+    table = np.where(np.isfinite(costs.way_s), table, np.inf)
+    if problem.training is not None:
+        both = np.maximum(table, table.transpose(0, 2, 1))
+        both[-2] = table[-2]
+        return both
+    return table
+
+
+def _busiest_by_tree(problem: PartitionProblem, rates: Floats) -> Floats:
+    """Seconds per bit on the slowest link of every route, shape (trees, N); 0 where none."""
+    routes = problem.costs().routes
+    linked = routes.before >= 0
+    if not len(rates):
+        return np.zeros(routes.before.shape)
+    link = np.where(linked, routes.before, 0)
+    own = np.where(linked, 1.0 / rates[link], 0.0)
+    parent = np.where(linked, routes.link_source[link], 0)
+    worst = own
+    for _ in range(routes.before.shape[1]):
+        passed = np.where(linked, np.take_along_axis(worst, parent, axis=1), 0.0)
+        wider = np.maximum(worst, passed)
+        if (wider == worst).all():
+            break
+        worst = wider
+    return worst
+
+
+def _busiest(problem: PartitionProblem, rates: Floats) -> Floats:
+    """Seconds per bit between any two nodes for the route of the model input's size."""
+    routes = problem.costs().routes
+    return _busiest_by_tree(problem, rates)[routes.tree[problem.costs().num_layers]]
+
+
+def _memory_ends(weight: Floats, activation: Floats, room: Floats) -> Ints:
+    """Last position that a run starting at each layer reaches within memory, shape (N, L)."""
+    size = len(weight)
+    held = np.concatenate([[0.0], np.cumsum(weight)])
+    ends = np.empty((len(room), size), dtype=np.int64)
+    for i in range(size):
+        need = held[i + 1 :] - held[i] + np.maximum.accumulate(activation[i:])
+        ends[:, i] = i + np.searchsorted(need, room, side="right")
+    return ends
+
+
+def _swap_classes(
+    columns: Sequence[NDArray[np.generic]], tables: Sequence[Floats], alone: set[int]
+) -> tuple[tuple[int, ...], ...]:
+    """Nodes that can be exchanged: equal rows of `columns`, tables (S, N, N) unchanged by a swap."""
+    count = len(columns[0])
+    classes: list[list[int]] = []
+    for v in range(count):
+        for members in classes:
+            u = members[0]
+            if {u, v} & alone or not all(np.array_equal(c[u], c[v]) for c in columns):
+                continue
+            swap = np.arange(count)
+            swap[[u, v]] = v, u
+            if all(
+                np.array_equal(t[:, u], t[:, v][:, swap])
+                and np.array_equal(t[:, :, u], t[:, :, v][:, swap])
+                for t in tables
+            ):
+                members.append(v)
+                break
+        else:
+            classes.append([v])
+    return tuple(tuple(members) for members in classes)
+
+
+def _similar(loads: ChainLoads, states: int = 1 << 12) -> list[list[int]]:
+    """Unions of classes, fastest next to fastest, small enough for the exact program."""
+    finite = np.where(np.isfinite(loads.seconds), loads.seconds, 0.0)
+    order = np.argsort(finite.sum(axis=1), kind="stable")
+    groups = [[int(c)] for c in order]
+    counts = [len(loads.members[int(c)]) for c in order]
+
+    def many() -> float:
+        return float(np.prod(np.array(counts, dtype=np.float64) + 1))
+
+    speed = [float(finite[int(c)].sum()) for c in order]
+    while len(groups) > 1 and many() > states:
+        k = int(np.argmin([speed[i + 1] / max(speed[i], 1e-300) for i in range(len(groups) - 1)]))
+        groups[k] += groups.pop(k + 1)
+        counts[k] += counts.pop(k + 1)
+        speed.pop(k + 1)
+    return groups
+
+
+def _edges(problem: PartitionProblem) -> tuple[tuple[int, int], ...]:
+    return tuple((int(i), int(j)) for i, j in problem.costs().edges)

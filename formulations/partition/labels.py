@@ -1,0 +1,382 @@
+"""Contiguous chains in any node order, exactly: labels with completion bounds.
+
+A label is a path of runs from layer 0: where it ends, on which class, which nodes it has used (a
+bit set; the nodes of a class fill up in order, so counts compare like sets), its cost and its
+other objectives. It is dropped when its reduced cost plus the relaxed completion (`relaxation`)
+reaches the best placement known, or when another label at the same place costs no more, has used
+a subset of its nodes and no more of any limit (dominance as in resource-constrained shortest
+paths, Irnich and Desaulniers 2005). With a cap on labels per place the search is a beam: what the
+cap drops bounds what it may have missed, so every pass ends with a placement and a valid bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+from .ng_routes import ng_backward
+from .segments import backward, forward
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .ng_routes import Memories
+    from .outcome import Watch
+    from .relaxation import Relaxation
+    from .segments import SegmentModel
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+#: Nodes per word of a label's bit set.
+WORD = 62
+#: Most labels of one pass; memory is touched only as they are made (about 50 bytes each).
+MOST_LABELS = 1 << 24
+#: Label extensions between two looks at the clock.
+CHUNK = 4_000_000
+
+
+@dataclass(slots=True, eq=False)
+class LabelPass:
+    """End of one pass.
+
+    Attributes
+    ----------
+    value : float
+        Best placement found, infinite where none beats the bar.
+    runs : ndarray, shape (K, 3)
+        Its runs (first layer, end, class).
+    bound : float
+        Lower bound over all that the pass did not prove: what caps and clock left open;
+        infinite where nothing was left open, and then `value` (or the bar) is optimal.
+    labels : int
+        Labels made.
+    """
+
+    value: float
+    runs: Ints
+    bound: float
+    labels: int
+
+
+def label_pass(
+    model: SegmentModel,
+    relaxation: Relaxation,
+    memories: Memories,
+    bar: float,
+    cap: int,
+    watch: Watch,
+    *,
+    elementary: bool = True,
+) -> LabelPass:
+    """Search for placements that cost less than `bar`.
+
+    Parameters
+    ----------
+    model : SegmentModel
+    relaxation : Relaxation
+        Multipliers; any are valid, good ones prune more.
+    memories : Memories
+        What the completions remember; more of it prunes more.
+    bar : float
+        Labels that cannot end below it are dropped.
+    cap : int
+        Most labels kept per layer and class.
+    watch : Watch
+    elementary : bool
+        Whether a class may be used as often as it has nodes only.
+
+    Notes
+    -----
+    O(labels x (C + compared labels + run lengths)).
+    """
+    constant = relaxation.constant(model)
+    prefix, move = model.weighted(relaxation.price)
+    reach = forward(prefix, move, model.lo, relaxation.toll)[0]
+    rest, begin = ng_backward(
+        prefix, move, model.hi, relaxation.toll, memories.owner, memories.after, reach,
+        bar + constant,
+    )  # fmt: skip
+    rest = np.ascontiguousarray(rest.T)
+    limits = model.limits
+    zero = np.zeros(model.num_classes)
+    shape = (model.num_layers + 1, model.num_classes)
+    least_rest = np.empty((len(limits), *shape))
+    least_begin = np.empty_like(least_rest)
+    forbidden = np.where(np.isinf(model.move[0]), np.inf, 0.0)
+    for k in range(len(limits)):
+        least_rest[k], least_begin[k] = backward(
+            model.prefix[k + 1], model.move[k + 1] + forbidden, model.hi, zero
+        )
+    offset = np.concatenate([[0], np.cumsum(model.count)]).astype(np.int64)
+    words = int((offset[-1] + WORD - 1) // WORD)
+    reduced = np.empty(MOST_LABELS)
+    longest = np.empty(MOST_LABELS)
+    value = np.empty((MOST_LABELS, 1 + len(limits)))
+    used = np.empty((MOST_LABELS, words), dtype=np.int64)
+    link = np.empty((MOST_LABELS, 5), dtype=np.int32)
+    head = np.full(shape, -1, dtype=np.int32)
+    tally = np.array([0, -1], dtype=np.int64)
+    level = np.array([bar + constant, np.inf, constant])
+    b, rows = 0, model.num_layers
+    # The bar is a placement's cost plus what tolls and prices bring in: see `_advance`.
+    while b < rows:
+        b = _advance(
+            b, CHUNK, cap, elementary, model.prefix, model.move, prefix, move, model.hi,
+            relaxation.toll, offset, memories.bits, memories.base, memories.first, rest, begin,
+            limits, least_rest, least_begin, reduced, value, used, link, head, tally, level, longest,
+        )  # fmt: skip
+        if b < rows and watch.expired():
+            level[1] = min(level[1], _open_bound(b, reduced, link, head, rest))
+            break
+    runs = _runs_of(link, int(tally[1]))
+    found = float(value[tally[1], 0]) if tally[1] >= 0 else np.inf
+    return LabelPass(found, runs, float(level[1]) - constant, int(tally[0]))
+
+
+def _runs_of(link: Ints, label: int) -> Ints:
+    runs = []
+    while label >= 0:
+        before = int(link[label, 0])
+        first = int(link[before, 3]) if before >= 0 else 0
+        runs.append((first, int(link[label, 3]), int(link[label, 2])))
+        label = before
+    return np.array(runs[::-1], dtype=np.int64).reshape(-1, 3)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sort(items: Ints, count: int, key: Floats) -> None:
+    """Sort the first `count` labels by ``key[label]`` in place (heapsort)."""
+    size = count
+    root = count // 2
+    while size > 1:
+        if root > 0:
+            root -= 1
+            moving = items[root]
+        else:
+            size -= 1
+            moving = items[size]
+            items[size] = items[0]
+            if size == 1:
+                items[0] = moving
+                return
+        k = root
+        child = 2 * k + 1
+        while child < size:
+            if child + 1 < size and key[items[child + 1]] > key[items[child]]:
+                child += 1
+            if key[items[child]] <= key[moving]:
+                break
+            items[k] = items[child]
+            k = child
+            child = 2 * k + 1
+        items[k] = moving
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _undominated(items: Ints, count: int, value: Floats, used: Ints) -> int:
+    """Keep the undominated of `items`, sorted by cost, at the front; returns how many.
+
+    Only the 256 cheapest kept ones are compared with: the test may miss a dominance, never more.
+    """
+    kept = 0
+    for q in range(count):
+        label = items[q]
+        dominated = False
+        for r in range(min(kept, 256)):
+            other = items[r]
+            subset = True
+            for w in range(used.shape[1]):
+                if used[other, w] & ~used[label, w]:
+                    subset = False
+                    break
+            if subset:
+                for k in range(1, value.shape[1]):
+                    if value[other, k] > value[label, k]:
+                        subset = False
+                        break
+            if subset:
+                dominated = True
+                break
+        if not dominated:
+            items[kept] = label
+            kept += 1
+    return kept
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _next_bit(used: Ints, label: int, first: int, end: int) -> int:
+    """The first free node of a class (bits `first` to `end`), -1 where all are used."""
+    if label < 0:
+        return first
+    for bit in range(first, end):
+        if not (used[label, bit // WORD] >> (bit % WORD)) & 1:
+            return bit
+    return -1
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _state(used: Ints, label: int, bit: int, bits: Ints, base: int) -> int:
+    """What a class remembers of a label's nodes and the one used now, as a state."""
+    state = base
+    for j in range(len(bits)):
+        g = bits[j]
+        if g < 0:
+            break
+        if g == bit or (label >= 0 and (used[label, g // WORD] >> (g % WORD)) & 1):
+            state += 1 << j
+    return state
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _open_bound(b: int, reduced: Floats, link: Ints, head: Ints, rest: Floats) -> float:
+    """Least reduced cost that a label waiting at layer b or later may still end with."""
+    best = np.inf
+    for e in range(b, head.shape[0]):
+        for c in range(head.shape[1]):
+            label = head[e, c]
+            while label >= 0:
+                best = min(best, reduced[label] + rest[link[label, 4], e])
+                label = link[label, 1]
+    return best
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _advance(
+    b: int,
+    chunk: int,
+    cap: int,
+    elementary: bool,
+    raw_prefix: Floats,
+    raw_move: Floats,
+    prefix: Floats,
+    move: Floats,
+    hi: Ints,
+    toll: Floats,
+    offset: Ints,
+    bits: Ints,
+    base: Ints,
+    first: Ints,
+    rest: Floats,
+    begin: Floats,
+    limits: Floats,
+    least_rest: Floats,
+    least_begin: Floats,
+    reduced: Floats,
+    value: Floats,
+    used: Ints,
+    link: Ints,
+    head: Ints,
+    tally: Ints,
+    level: Floats,
+    longest: Floats,
+) -> int:
+    """Extend all labels that end at layer b, then b + 1, ...; returns the next layer.
+
+    ``link[label]`` is (label before, next at the same place, class, end, state); ``tally`` is (labels
+    made, best complete label), ``level`` is (bar, least that a cap has dropped, constant).
+    """
+    count, classes = hi.shape[0] - 1, hi.shape[1]
+    kinds = len(limits)
+    items = np.empty(1024, dtype=np.int64)
+    more = np.empty(kinds)
+    work = 0
+    while b < count and work < chunk:
+        for c in range(classes if b > 0 else 1):
+            kept = 1
+            if b == 0:
+                items[0] = -1
+            else:
+                kept = 0
+                label = head[b, c]
+                while label >= 0:
+                    if reduced[label] + rest[link[label, 4], b] < level[0]:
+                        if kept == len(items):
+                            longer = np.empty(2 * kept, dtype=np.int64)
+                            longer[:kept] = items
+                            items = longer
+                        items[kept] = label
+                        kept += 1
+                    label = link[label, 1]
+                _sort(items, kept, value[:, 0])
+                kept = _undominated(items, kept, value, used)
+                if kept > cap:
+                    for q in range(kept):
+                        total = reduced[items[q]] + rest[link[items[q], 4], b]
+                        longest[items[q]] = total
+                    _sort(items, kept, longest)
+                    level[1] = min(level[1], longest[items[cap]])
+                    kept = cap
+            for q in range(kept):
+                label = items[q]
+                for d in range(classes):
+                    so_far = toll[d]
+                    if label >= 0:
+                        so_far += reduced[label] + move[b - 1, c, d]
+                    work += 1
+                    if not so_far < level[0]:
+                        continue
+                    bit, state = -1, first[d]
+                    if elementary:
+                        bit = _next_bit(used, label, offset[d], offset[d + 1])
+                        if bit < 0:
+                            continue
+                        state = _state(used, label, bit, bits[d], base[d])
+                    if so_far - toll[d] + begin[b, state] >= level[0]:
+                        continue
+                    fits = True
+                    for k in range(kinds):
+                        more[k] = 0.0
+                        if label >= 0:
+                            more[k] = value[label, k + 1] + raw_move[k + 1, b - 1, c, d]
+                        if more[k] + least_begin[k, b, d] > limits[k]:
+                            fits = False
+                    if not fits:
+                        continue
+                    so_far -= prefix[b, d]
+                    for e in range(b + 1, hi[b, d] + 1):
+                        work += 1
+                        total = so_far + prefix[e, d]
+                        if total + rest[state, e] >= level[0]:
+                            continue
+                        fits = True
+                        for k in range(kinds):
+                            own = raw_prefix[k + 1, e, d] - raw_prefix[k + 1, b, d]
+                            if more[k] + own + least_rest[k, e, d] > limits[k]:
+                                fits = False
+                        if not fits:
+                            continue
+                        new = tally[0]
+                        if new == len(reduced):
+                            level[1] = min(level[1], total + rest[state, e])
+                            continue
+                        reduced[new] = total
+                        value[new, 0] = raw_prefix[0, e, d] - raw_prefix[0, b, d]
+                        if label >= 0:
+                            value[new, 0] += value[label, 0] + raw_move[0, b - 1, c, d]
+                        for k in range(kinds):
+                            own = raw_prefix[k + 1, e, d] - raw_prefix[k + 1, b, d]
+                            value[new, k + 1] = more[k] + own
+                        for w in range(used.shape[1]):
+                            used[new, w] = used[label, w] if label >= 0 else 0
+                        if bit >= 0:
+                            used[new, bit // WORD] |= 1 << (bit % WORD)
+                        if e == count:
+                            # A complete path's reduced cost is at most its cost + constant, less
+                            # where it leaves nodes unused: the bar moves by the cost.
+                            if value[new, 0] + level[2] >= level[0]:
+                                continue
+                            level[0] = value[new, 0] + level[2]
+                            tally[1] = new
+                        link[new, 0] = label
+                        link[new, 1] = head[e, d]
+                        link[new, 2] = d
+                        link[new, 3] = e
+                        link[new, 4] = state
+                        head[e, d] = new
+                        tally[0] = new + 1
+        b += 1
+    return b

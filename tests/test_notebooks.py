@@ -1,0 +1,88 @@
+"""Notebooks run from top to bottom, say what they claim, and are stored without output."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orbweave.adapters import read_model
+
+nbformat = pytest.importorskip("nbformat", reason="notebooks need nbformat")
+nbclient = pytest.importorskip("nbclient", reason="notebooks need nbclient")
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
+def execute(path: Path, folder: Path, last: str) -> Any:
+    """Run a notebook and one more cell; return what that cell prints, as JSON."""
+    notebook = read(path)
+    notebook.cells.append(nbformat.v4.new_code_cell(last))
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute()
+    return json.loads(notebook.cells[-1].outputs[0]["text"]), notebook
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_stored_without_output(path: Path) -> None:
+    notebook = read(path)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+        assert cell.metadata == {}
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+
+
+@pytest.mark.slow
+def test_the_objectives_notebook_shows_what_each_objective_gives_up(tmp_path: Path) -> None:
+    for package in ("onnx", "matplotlib", "pandas", "ipykernel"):
+        pytest.importorskip(package, reason="the notebook uses it")
+    last = """import json
+print(json.dumps({
+    "regret": regret.to_dict(),
+    "reasons": [result.reason.value for result in results.values()],
+    "front": points[["latency", "energy"]].values.tolist(),
+    "bounded": [answer.require().values["latency"], answer.objective],
+}))"""
+    found, notebook = execute(FOLDER / "objectives.ipynb", tmp_path, last)
+    assert found["reasons"] == ["optimal"] * 5
+    for name, column in found["regret"].items():
+        assert column[name] == pytest.approx(1)
+        assert min(column.values()) >= 1 - 1e-6
+        assert max(column.values()) > 1.2  # every objective is given up by some other
+    front = found["front"]
+    assert len(front) >= 5
+    assert all(a[0] < b[0] and a[1] > b[1] for a, b in itertools.pairwise(front))
+    assert front[0][0] == pytest.approx(by_hand())
+    latency, energy = found["bounded"]
+    assert latency <= 0.060
+    # The bounded question has its answer on the front.
+    assert energy == pytest.approx(min(b for a, b in front if a <= 0.060))
+    pictures = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) == 3
+
+
+def by_hand() -> float:
+    """Latency of the quickest plan: convolutions on the GPU satellite, the rest on the ground."""
+    flops = read_model("onnx:light_vgg19").column("flops")
+    picture, features = 3 * 224 * 224 * 4, 512 * 7 * 7 * 4
+    to_gpu = picture * 8 / 1e9 + 0.004
+    to_ground = features * 8 / 100e6 + 0.012
+    return float(to_gpu + flops[:16].sum() / 4e12 + to_ground + flops[16:].sum() / 1e12)
