@@ -281,11 +281,11 @@ class _Planned:
         return NO_PLAN if result.reason is Reason.NO_SOLUTION else FAILED
 
     def complaint(self) -> str:
-        result = self.result
-        name = {INFEASIBLE: "infeasible", INTERRUPTED: "interrupted"}.get(
-            self.code, result.reason.value.replace("_", " ")
-        )
-        return f"{name}: {result.message}" if result.message else name
+        """One line for stderr where there is no plan."""
+        if self.code == INTERRUPTED:
+            return "interrupted before a plan was found"
+        name = self.result.reason.value.replace("_", " ")
+        return f"{name}: {self.result.message}" if self.result.message else name
 
     def document(self) -> dict[str, Any]:
         """Plain data of the plan and its certificate."""

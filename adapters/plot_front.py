@@ -12,7 +12,7 @@ from ..formulations import checks
 from ..formulations.partition.problem import SINGLE_OBJECTIVES, objective_name
 from ..formulations.partition.solution import UNITS, Partition
 from .frames import solutions_of
-from .plot_style import FAINT, INK, MOVE, axis_unit, tidy
+from .plot_style import FAINT, GROUND, INK, MOVE, ORBIT, axis_unit, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ AXIS_NAMES = {
 
 
 def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None) -> Axes:
+    from matplotlib.colors import LinearSegmentedColormap
+
     plans = solutions_of(front)
     if not plans:
         checks.fail("plot front", "no plan", "at least one plan")
@@ -36,22 +38,14 @@ def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None)
     y_scale, y_unit = axis_unit(float(values[:, 1].max()), UNITS[names[1]])
     x, y = values[:, 0] * x_scale, values[:, 1] * y_scale
     ax.step(x, y, where="post", color=FAINT, linewidth=1.2, zorder=2)
-    results = [row for row in front if not isinstance(row, Partition)]
-    bounds = [float(getattr(row, "bound", math.nan)) for row in results]
-    if len(bounds) == len(plans):
-        low = np.maximum(np.array(bounds)[order] * x_scale, 0.0)
-        gaps = np.where(np.isfinite(low), x - low, 0.0)
-        shown = gaps > 1e-3 * max(float(np.ptp(x)), 1e-12)
-        if shown.any():
-            ax.hlines(y[shown], low[shown], x[shown], color=MOVE, linewidth=1.6, zorder=2.5)
-            ax.plot([], [], color=MOVE, linewidth=1.6, label="unproven: bound to plan")
-            ax.legend(frameon=False, fontsize=8)
+    proven = _draw_bounds(ax, front, np.array(order), x, y, x_scale)
     share = np.array([len(plans[k].layers_on("orbital")) for k in order], dtype=float)
     if not any(node.kind == "orbital" for node in plans[0].problem.network.nodes):
         share[:] = 0.0
     share /= plans[0].problem.profile.num_layers
+    colours = LinearSegmentedColormap.from_list("orbit", [GROUND[1], ORBIT[0]])
     points = ax.scatter(
-        x, y, c=share, cmap="viridis_r", vmin=0, vmax=1, s=46, edgecolor="white", zorder=4
+        x, y, c=share, cmap=colours, vmin=0, vmax=1, s=52, edgecolor="white", zorder=4
     )
     bar = ax.figure.colorbar(points, ax=ax, pad=0.02, fraction=0.05)
     bar.set_label("share of layers in orbit", color=INK, fontsize=9)
@@ -71,7 +65,7 @@ def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None)
     ax.set_xlabel(f"{AXIS_NAMES[names[0]]} ({x_unit})", color=INK)
     ax.set_ylabel(f"{AXIS_NAMES[names[1]]} ({y_unit})", color=INK)
     ax.set_title(
-        f"{plans[0].problem.profile.name}: {len(plans)} plans, none dominated",
+        f"{plans[0].problem.profile.name}: {len(plans)} plans, none dominated{', each proven' * proven}",
         loc="left",
         fontsize=10,
         color=INK,
@@ -80,6 +74,23 @@ def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None)
     tidy(ax)
     ax.grid(axis="y", color="#e3e8ec", linewidth=0.8, zorder=0)
     return ax
+
+
+def _draw_bounds(
+    ax: Axes, front: Sequence[Any], order: Any, x: Any, y: Any, x_scale: float
+) -> bool:
+    """Where a point is not proven, a line to its bound; return whether every point is."""
+    bounds = [getattr(row, "bound", math.nan) for row in front if not isinstance(row, Partition)]
+    if len(bounds) != len(order):
+        return False
+    low = np.maximum(np.array(bounds)[order] * x_scale, 0.0)
+    gaps = np.where(np.isfinite(low), x - low, x)
+    shown = gaps > 1e-3 * max(float(np.ptp(x)), 1e-12)
+    if shown.any():
+        ax.hlines(y[shown], low[shown], x[shown], color=MOVE, linewidth=1.6, zorder=2.5)
+        ax.plot([], [], color=MOVE, linewidth=1.6, label="unproven: bound to plan")
+        ax.legend(frameon=False, fontsize=8)
+    return bool((gaps <= 1e-6 * np.abs(x)).all())
 
 
 def _front_objectives(plan: Partition, given: Sequence[str] | None) -> tuple[str, str]:

@@ -58,55 +58,12 @@ def draw_timeline(partition: Partition, ax: Axes | None) -> Axes:
     if ax is None:
         ax = new_axes(10, 1.2 + 0.6 * len(nodes))
     lane = {node.name: k for k, node in enumerate(nodes)}
-    colours = _colours(partition)
     last = max((step.end_s for step in steps), default=0.0)
     last = max(last, float(partition.evaluation.finish_s.max()))
     scale, unit = axis_unit(last, "s")
-    for node, y in zip(nodes, range(len(nodes)), strict=True):
-        band = EARTH_BAND if node.kind == "ground" else ORBIT_BAND
-        ax.axhspan(y - 0.5, y + 0.5, color=band, zorder=0, linewidth=0)
-        ax.axhline(y, color="white", linewidth=1.2, zorder=1)
-    for kind, word, colour in (("ground", "Earth", GROUND[0]), ("orbital", "orbit", ORBIT[0])):
-        there = [y for y, node in enumerate(nodes) if node.kind == kind]
-        if there:
-            ax.text(
-                1.008,
-                sum(there) / len(there),
-                word,
-                transform=ax.get_yaxis_transform(),
-                rotation=-90,
-                va="center",
-                color=colour,
-                fontsize=9,
-            )
-    _draw_moves(partition, ax, [step for step in steps if not step.is_compute], lane, scale)
-    thinnest = last * scale * 0.0025
-    for name, layers, backward, start, end in _bars(steps):
-        width = max((end - start) * scale, thinnest)
-        ax.barh(
-            lane[name],
-            width,
-            left=start * scale,
-            height=0.46,
-            color=colours[name],
-            edgecolor="white",
-            linewidth=0.6,
-            hatch="////" if backward else None,
-            zorder=4,
-        )
-        label = f"{layers[0]}-{layers[-1]}" if len(layers) > 1 else f"{layers[0]}"
-        inside = width > last * scale * (0.010 * len(label) + 0.006)
-        if inside or width > thinnest * 4:
-            middle = start * scale + width / 2
-            ax.annotate(
-                label,
-                (middle, lane[name] + (0 if inside else -0.26)),
-                ha="center",
-                va="center" if inside else "top",
-                fontsize=8,
-                color="white" if inside else colours[name],
-                zorder=6,
-            )
+    _draw_bands(ax, [node.kind for node in nodes])
+    _draw_moves(partition, ax, [step for step in steps if not step.is_compute], lane, scale, last)
+    _draw_runs(partition, ax, steps, lane, scale, last)
     ax.set_yticks(range(len(nodes)), [node.name for node in nodes])
     ax.set_ylim(-0.6, len(nodes) - 0.4)
     ax.set_xlim(-0.01 * last * scale, last * scale * 1.03 or 1.0)
@@ -122,6 +79,68 @@ def draw_timeline(partition: Partition, ax: Axes | None) -> Axes:
     )
     tidy(ax)
     return ax
+
+
+def _draw_bands(ax: Axes, kinds: Sequence[str]) -> None:
+    """What is on Earth and what in orbit, behind the lanes."""
+    for y, kind in enumerate(kinds):
+        band = EARTH_BAND if kind == "ground" else ORBIT_BAND
+        ax.axhspan(y - 0.5, y + 0.5, color=band, zorder=0, linewidth=0)
+        ax.axhline(y, color="white", linewidth=1.2, zorder=1)
+    for kind, word, colour in (("ground", "Earth", GROUND[0]), ("orbital", "orbit", ORBIT[0])):
+        there = [y for y, found in enumerate(kinds) if found == kind]
+        if there:
+            ax.text(
+                1.008,
+                sum(there) / len(there),
+                word,
+                transform=ax.get_yaxis_transform(),
+                rotation=-90,
+                va="center",
+                color=colour,
+                fontsize=9,
+            )
+
+
+def _draw_runs(
+    partition: Partition,
+    ax: Axes,
+    steps: Sequence[Step],
+    lane: dict[str, int],
+    scale: float,
+    last: float,
+) -> None:
+    """A bar for every run of layers, with their numbers where they fit."""
+    colours = _colours(partition)
+    whole = last * scale
+    thinnest = whole * 0.0025
+    for name, layers, backward, start, end in _bars(steps):
+        width = max((end - start) * scale, thinnest)
+        ax.barh(
+            lane[name],
+            width,
+            left=start * scale,
+            height=0.46,
+            color=colours[name],
+            edgecolor="white",
+            linewidth=0.6,
+            hatch="////" if backward else None,
+            zorder=4,
+        )
+        label = f"{layers[0]}-{layers[-1]}" if len(layers) > 1 else f"{layers[0]}"
+        if width > whole * 0.16:
+            label = f"{'layers' if len(layers) > 1 else 'layer'} {label}"
+        inside = width > whole * (0.010 * len(label) + 0.006) and not backward
+        if inside or width > thinnest * 4:
+            ax.annotate(
+                label,
+                (start * scale + width / 2, lane[name] + (0 if inside else -0.26)),
+                ha="center",
+                va="center" if inside else "top",
+                fontsize=8,
+                color="white" if inside else colours[name],
+                zorder=6,
+            )
 
 
 def _bars(steps: Sequence[Step]) -> list[tuple[str, list[int], bool, float, float]]:
@@ -151,6 +170,7 @@ def _draw_moves(
     moves: Sequence[Step],
     lane: dict[str, int],
     scale: float,
+    last: float,
     labels: int = 12,
 ) -> None:
     """Each hop as a band: its width is the transmission, its slope the propagation."""
@@ -178,7 +198,8 @@ def _draw_moves(
         if len(group) > 1:
             text = f"{len(group)} tensors, {text}"
         middle = (min(step.start_s for step in group) + max(step.end_s for step in group)) / 2
-        _mark(ax, text, middle * scale, (a + b) / 2)
+        # A label at the very start would cover the names of the lanes.
+        _mark(ax, text, max(middle, 0.03 * last) * scale, (a + b) / 2)
 
 
 def _together(moves: Sequence[Step]) -> list[list[Step]]:
@@ -227,7 +248,7 @@ def draw_layers(partition: Partition, ax: Axes) -> Axes:
     top = float(spent.max(initial=0.0)) * scale or 1.0
     ax.set_ylim(0, top * 1.32)
     for name, first, last in partition.segments:
-        if (last - first + 1) * 60 > profile.num_layers * min(len(name), 8):
+        if (last - first + 1) * 75 > profile.num_layers * min(len(name), 8):
             ax.text(
                 (first + last) / 2,
                 top * 1.28,
@@ -248,6 +269,7 @@ def draw_layers(partition: Partition, ax: Axes) -> Axes:
             ax.axvline(first - 0.5, color=MOVE, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     ax.set_xlim(-0.8, profile.num_layers - 0.2)
     ax.set_xlabel("layer", color=INK)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_ylabel(f"compute ({unit})", color=INK)
     tidy(ax)
     return ax

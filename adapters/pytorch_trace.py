@@ -8,13 +8,17 @@ The caller's module is put back exactly as it was.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..formulations.checks import fail
 from .op_graph import Operation, OpGraph, Value, Weight
 from .pytorch_flops import operation_flops, registry, tensors_in
 from .pytorch_swap import faker, own_copy, swapped
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -193,7 +197,13 @@ def _module_calls(torch: Any, model: Any) -> Iterator[list[Frame]]:
     calls: dict[int, int] = {}
     stack: list[Frame] = []
 
+    def is_inner(module: Any) -> bool:
+        """Whether a module only computes a weight of the module that it belongs to."""
+        return "parametrizations" in paths.get(id(module), "").split(".")
+
     def enter(module: Any, inputs: Any) -> None:
+        if is_inner(module):
+            return
         count = calls.get(id(module), 0)
         calls[id(module)] = count + 1
         path = paths.get(id(module), type(module).__name__)
@@ -204,6 +214,8 @@ def _module_calls(torch: Any, model: Any) -> Iterator[list[Frame]]:
         stack.append(frame)
 
     def leave(module: Any, inputs: Any, output: Any) -> Any:
+        if is_inner(module):
+            return None
         frame = stack[-1]
         # A module that hands its input through (identity, dropout) is a layer all the same.
         through = isinstance(output, torch.Tensor) and not frame.operations and not frame.children
@@ -251,6 +263,14 @@ def _dispatch_mode(torch: Any, recorder: Recorder, frames: list[Frame], elementw
             products = operation_flops(torch, func, args, kwargs, result, False)
             every = operation_flops(torch, func, args, kwargs, result, elementwise)
             name = str(packet).rpartition(".")[2]
+            if func.namespace == "quantized":
+                fail(
+                    f"read_pytorch operation quantized.{name}",
+                    "weights in a packed form",
+                    "a float model (profile it before it is quantised)",
+                )
+            if func.namespace not in ("aten", "prim", "prims") and packet not in registry():
+                _log.warning("%s.%s has no FLOP formula: counted as 0", func.namespace, name)
             recorder.add(
                 name,
                 (products, every - products),

@@ -33,9 +33,10 @@ class LayerProfile:
     name : str
         Unique within the model.
     params : int
-        Trainable numbers and buffers that travel with the layer.
+        Numbers that training sets, frozen ones included; a shared tensor counts once. Buffers, such
+        as the statistics of batch norms, are in `weight_bytes` alone.
     weight_bytes : float
-        Bytes of those numbers in memory.
+        Bytes of parameters and buffers in memory.
     flops : float
         Floating-point operations of one forward pass for one request (multiply-add = 2).
     activation_bytes : float

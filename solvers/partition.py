@@ -7,6 +7,7 @@ has re-evaluated it and found no violation, whatever its solver said.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import math
 import time
@@ -122,7 +123,7 @@ class _Run:
         limit = Limit.INTERRUPT if interrupted else None
         if limit is None and watch.elapsed_s >= watch.time_limit_s:
             limit = Limit.TIME
-        backend = self.backend or f"orbweave {importlib.metadata.version('orbweave')}"
+        backend = self.backend or _own_version()
         partition = None
         if watch.placement is not None:
             partition = self.partition(watch.placement, watch.replicas)
@@ -169,6 +170,11 @@ class _Run:
         if result.gap <= self.options.relative_gap:
             return replace(result, reason=Reason.OPTIMAL)
         return replace(result, limit=limit)
+
+
+@functools.cache
+def _own_version() -> str:
+    return f"orbweave {importlib.metadata.version('orbweave')}"
 
 
 def _roads(problem: PartitionProblem, options: SolveOptions) -> list[Road]:

@@ -15,6 +15,7 @@ from ..formulations.partition.chain_solve import solve_chain
 from ..formulations.partition.dag import solve_dag
 from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.solution import Partition
+from ..formulations.partition.sweep import solve_sweep, sweep_applies
 from .backends import Hooks, solve_model
 from .result import Limit, Reason
 
@@ -87,6 +88,11 @@ ROADS: dict[str, Road] = {
     "chain": Road(
         applies=lambda problem: problem.max_replicas == 1 and chain_applies(problem),
         run=lambda problem, watch, options: solve_chain(problem, watch, seed=options.seed),
+        exact=False,
+    ),
+    "sweep": Road(
+        applies=sweep_applies,
+        run=lambda problem, watch, options: solve_sweep(problem, watch, seed=options.seed),
         exact=False,
     ),
     "graph-search": Road(

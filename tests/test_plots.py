@@ -168,7 +168,7 @@ def test_a_timeline_has_a_lane_per_node_and_a_bar_per_run(quiet_matplotlib: Any)
         "orbital-0",
         "orbital-1",
     ]
-    assert {"0-1", "2-3", "4-5"} <= set(texts(ax))
+    assert {"0-1", "2-3", "4-5"} <= {text.removeprefix("layers ") for text in texts(ax)}
     widths = sum(bar.get_width() for bars in ax.containers for bar in bars)
     scale = 1e3  # the axis is in milliseconds here
     assert "(ms)" in ax.get_xlabel()
@@ -242,3 +242,18 @@ def test_a_missing_matplotlib_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ImportError, match=r"orbweave\[plot\]"):
         write_picture(partition(), "never.png")
     assert not Path("never.png").exists()
+
+
+def test_a_front_shows_what_is_not_proven(quiet_matplotlib: Any) -> None:
+    def points(share: float) -> tuple[ow.SolveResult[ow.Partition], ...]:
+        return tuple(
+            ow.SolveResult(row, ow.Reason.FEASIBLE, row.objective, row.objective * share)
+            for row in front()
+        )
+
+    proven = plot(points(1.0))
+    assert "each proven" in proven.get_title(loc="left")
+    assert proven.get_legend() is None
+    loose = plot(points(0.5))
+    assert "proven" not in loose.get_title(loc="left")
+    assert "unproven" in loose.get_legend().get_texts()[0].get_text()

@@ -273,6 +273,41 @@ def test_repeated_and_shared_modules_count_their_weights_once() -> None:
     assert profile.total_flops == 2 * 3 * (16 + 16 + 40)
 
 
+def test_computed_weights_belong_to_their_layer() -> None:
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
+    profile = read_pytorch(nn.Sequential(normed, nn.ReLU()))
+    assert [(layer.name, layer.kind) for layer in profile.layers] == [
+        ("0", "ParametrizedLinear"),
+        ("1", "ReLU"),
+    ]
+    assert profile.layers[0].params == 20 + 5 + 5
+    assert profile.layers[0].flops == 40
+
+
+def test_experts_chosen_by_the_data_run_for_real() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.router = nn.Linear(4, 3)
+            self.experts = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x: Any) -> Any:
+            choice = self.router(x).argmax(-1)
+            out = torch.zeros_like(x)
+            for k, expert in enumerate(self.experts):
+                rows = (choice == k).nonzero().squeeze(-1)
+                out[rows] += expert(x[rows])
+            return out
+
+    example = torch.rand(6, 4)
+    profile = read_pytorch(Experts(), example)
+    names = ["input", "router", "experts.0", "experts.1", "experts.2"]
+    assert [layer.name for layer in profile.layers] == names
+    # every row goes to one expert, however the router chooses
+    assert profile.total_flops == 2 * 6 * (4 * 3 + 4 * 4)
+    assert (profile.sources, profile.sinks) == ((0,), (4,))
+
+
 def test_writes_in_place_make_edges() -> None:
     class Cache(nn.Module):
         def __init__(self) -> None:

@@ -10,7 +10,7 @@ Variables
     multicast, tensor i goes from u to v; ``received[n]`` with multicast, the input goes to n;
     ``sent[k]`` with multicast, node u sends tensor i; ``before[k]`` node u stands before v (u < v);
     ``begin[i]``, ``backward[i]`` start of a layer's passes, ``same[k]`` two unrelated layers share
-    a node, ``end`` end of the pass (graphs with branches only); ``load`` the bottleneck.
+    a node, ``end`` end of the pass (graphs with branches only); ``busiest`` the bottleneck.
 Objective
     One of latency, bandwidth, energy, throughput or a weighted sum. The latency of a chain is a
     plain sum; that of a graph is ``end``, with every node running its layers one at a time in
@@ -30,7 +30,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,10 +39,12 @@ from .. import checks
 from ..linear import LinearModel, ModelBuilder
 from .kernel import piece_edges
 from .load_rows import Moves, add_link_loads, add_node_loads
+from .move_rows import add_moves, senders, shared_tensors
 from .moves import canonical, node_classes
 from .scales import objective_weights, repeats, time_unit
 from .solution import Partition
-from .times import Schedule, TimeBounds, horizon_s, reachable
+from .time_rows import add_times, unrelated
+from .times import Schedule, horizon_s
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -135,7 +138,7 @@ def encode(problem: PartitionProblem, model: LinearModel, placement: ArrayLike) 
             (biggest / np.where(costs.memory_bytes > 0, costs.memory_bytes, 1))[draft.tight],
         )
     if "carried" in at:
-        key, inverse = draft.tensors()
+        key, inverse = shared_tensors(problem, draft.triples)
         used = np.zeros(len(key))
         k = np.flatnonzero(inverse >= 0)
         np.maximum.at(used, inverse[k], ((node[i] == u) & (node[j] == v))[k])
@@ -143,7 +146,7 @@ def encode(problem: PartitionProblem, model: LinearModel, placement: ArrayLike) 
     if "received" in at:
         put("received", np.isin(np.arange(costs.num_nodes), node[costs.sources]))
     if "sent" in at:
-        tensor, where = draft.senders()
+        tensor, where = senders(problem, draft.triples)
         far = node[costs.edges[:, 0]] != node[costs.edges[:, 1]]
         away = set(costs.edges[far, 0].tolist())
         put("sent", [node[t] == n and t in away for t, n in zip(tensor, where, strict=True)])
@@ -152,9 +155,9 @@ def encode(problem: PartitionProblem, model: LinearModel, placement: ArrayLike) 
         first, second = np.triu_indices(costs.num_nodes, 1)
         put("before", rank[first] < rank[second])
     result = Partition.from_indices(problem, node).evaluation
-    put("load", result.throughput / draft.unit)
+    put("busiest", result.throughput / draft.unit)
     if "end" in at:
-        one, two = draft.pairs
+        one, two = unrelated(costs)
         put("same", node[one] == node[two])
         times = Schedule.of(problem, node)
         put("begin", times.forward_s / draft.unit)
@@ -295,7 +298,7 @@ class _Draft:
     def symmetry(self) -> None:
         """The first layer of a class comes to its first node, and so on."""
         model, count = self.model, self.costs.num_layers
-        pairs = [(a, b) for g in node_classes(self.problem) for a, b in zip(g, g[1:], strict=False)]
+        pairs = [(a, b) for g in node_classes(self.problem) for a, b in pairwise(g)]
         if not pairs:
             return
         one, two = np.array(pairs, dtype=np.int64).T
@@ -304,191 +307,34 @@ class _Draft:
         k, i, earlier = np.nonzero(np.tri(count, k=-1, dtype=bool)[None].repeat(len(pairs), axis=0))
         model.add(rows[k, i], self.x[earlier, one[k]], -1.0)
 
-    # -- what travels ------------------------------------------------------------------------------
-    def tensors(self) -> tuple[Ints, Ints]:
-        """With multicast: (tensor, u, v) of every column of `carried`, and that of each triple."""
-        costs, (e, u, v) = self.costs, self.triples
-        tensor = costs.edges[e, 0]
-        readers = np.bincount(costs.edges[:, 0], minlength=costs.num_layers)
-        shared = (u != v) & (readers[tensor] > 1) & self.problem.multicast
-        shape = (costs.num_layers, costs.num_nodes, costs.num_nodes)
-        code = np.ravel_multi_index((tensor[shared], u[shared], v[shared]), shape)
-        key, inverse = np.unique(code, return_inverse=True)
-        back = np.full(len(e), -1, dtype=np.int64)
-        back[shared] = inverse
-        return key, back
-
-    def senders(self) -> tuple[Ints, Ints]:
-        """With multicast and finite io rates: (tensor, node) of every column of `sent`."""
-        shape = (self.costs.num_layers, self.costs.num_nodes, self.costs.num_nodes)
-        key, _ = self.tensors()
-        tensor, u, _ = np.unravel_index(key, shape)
-        finite = np.isfinite(self.problem.network.column("io_rate_bps"))[u]
-        pairs = np.unique(tensor[finite] * self.costs.num_nodes + u[finite])
-        return pairs // self.costs.num_nodes, pairs % self.costs.num_nodes
-
     def moves(self) -> None:
-        """Collect the columns that stand for one tensor going from one node to another."""
-        model, costs, (e, u, v) = self.model, self.costs, self.triples
-        key, shared = self.tensors()
-        own = np.flatnonzero((shared < 0) & (u != v))
-        parts: list[Any] = [(self.y[own], costs.edges[e[own], 0], u[own], v[own])]
-        if len(key):
-            carried = model.variables("carried", len(key), upper=1.0, integer=True)
-            k = np.flatnonzero(shared >= 0)
-            rows = model.constraints("carry", len(k), lower=0.0)
-            model.add(rows, carried[shared[k]], 1.0)
-            model.add(rows, self.y[k], -1.0)
-            shape = (costs.num_layers, costs.num_nodes, costs.num_nodes)
-            tensor, source, target = np.unravel_index(key, shape)
-            parts.append((carried, tensor, source, target))
-            if self.wants("throughput"):
-                self._senders()
-        source, sink = costs.input_index, costs.output_index
-        if source >= 0 and self.problem.multicast and len(costs.sources) > 1:
-            received = model.variables("received", costs.num_nodes, upper=1.0, integer=True)
-            rows = model.constraints("receive", (len(costs.sources), costs.num_nodes), lower=0.0)
-            model.add(rows, received[None, :], 1.0)
-            model.add(rows, self.x[costs.sources], -1.0)
-            far = np.flatnonzero(costs.allowed[costs.sources].any(axis=0))
-            far = far[far != source]
-            parts.append((received[far], costs.num_layers, source, far))
-        elif source >= 0:
-            layer, n = np.nonzero(costs.allowed[costs.sources])
-            layer, n = costs.sources[layer[n != source]], n[n != source]
-            parts.append((self.x[layer, n], costs.num_layers, source, n))
-        if sink >= 0:
-            layer, n = np.nonzero(costs.allowed[costs.sinks])
-            layer, n = costs.sinks[layer[n != sink]], n[n != sink]
-            parts.append((self.x[layer, n], costs.num_layers + 1, n, sink))
-        self.moved = Moves.joined(parts)
-
-    def _senders(self) -> None:
-        model, costs, (e, u, v) = self.model, self.costs, self.triples
-        tensor, node = self.senders()
-        if not len(tensor):
-            return
-        sent = model.variables("sent", len(tensor), upper=1.0, integer=True)
-        self.sent = (sent, tensor, node)
-        column = np.full((costs.num_layers, costs.num_nodes), -1, dtype=np.int64)
-        column[tensor, node] = sent
-        edge, n = np.nonzero(column[costs.edges[:, 0]] >= 0)
-        rows = model.constraints("send", len(edge), lower=0.0)
-        at = np.full((len(costs.edges), costs.num_nodes), -1, dtype=np.int64)
-        at[edge, n] = rows
-        model.add(rows, column[costs.edges[edge, 0], n], 1.0)
-        k = np.flatnonzero((u != v) & (at[e, u] >= 0))
-        model.add(at[e[k], u[k]], self.y[k], -1.0)
+        """Columns that stand for what travels, each once."""
+        self.moved, self.sent = add_moves(
+            self.model,
+            self.problem,
+            self.x,
+            self.y,
+            self.triples,
+            with_senders=self.wants("throughput"),
+        )
 
     # -- bottleneck and time -----------------------------------------------------------------------
     def loads(self) -> None:
         """The bottleneck is no less than the load of any node and any link."""
         model, costs, problem = self.model, self.costs, self.problem
         most = horizon_s(problem) / self.unit
-        load = self.load = model.variables("load", 1, upper=most)
+        load = self.load = model.variables("busiest", 1, upper=most)
         i, n = np.nonzero(costs.allowed)
         busy = (self.x[i, n], n, costs.compute_s[i, n])
         add_node_loads(model, problem, load, self.unit, busy, self.moved, self.sent)
         add_link_loads(model, problem, load, self.unit, self.moved)
 
-    @property
-    def pairs(self) -> tuple[Ints, Ints]:
-        """Pairs of layers with no path between them that may share a node."""
-        allowed = self.costs.allowed.astype(np.int64)
-        related = reachable(self.costs)
-        shared = allowed @ allowed.T > 0
-        one, two = np.nonzero(np.triu(~related & shared, 1))
-        return one, two
-
     def times(self) -> None:
-        """Start times on a graph: along edges, and one at a time on each node."""
-        model, costs, problem, unit = self.model, self.costs, self.problem, self.unit
-        (e, u, v), (i, j) = self.triples, costs.edges.T
-        bounds = TimeBounds.of(problem, self._latency_cap())
-        forward = np.where(costs.allowed, costs.forward_s, 0.0) / unit
-        begin = model.variables(
-            "begin", costs.num_layers, lower=bounds.forward_low / unit, upper=bounds.last / unit
+        """Start times on a graph, up to the latency that is allowed or already known."""
+        cap_s = self._latency_cap()
+        self.end = add_times(
+            self.model, self.problem, self.x, self.y, self.triples, self.unit, cap_s
         )
-        self.end = model.variables("end", 1, lower=bounds.least / unit, upper=bounds.last / unit)
-        if costs.input_index >= 0:
-            way = np.where(costs.allowed, costs.way_s[-2, costs.input_index][None, :], 0.0) / unit
-            rows = model.constraints("arrive_input", len(costs.sources), lower=0.0)
-            model.add(rows, begin[costs.sources], 1.0)
-            model.add(rows[:, None], self.x[costs.sources], -way[costs.sources])
-        rows = model.constraints("precede", len(i), lower=0.0)
-        model.add(rows, begin[j], 1.0)
-        model.add(rows, begin[i], -1.0)
-        model.add(rows[:, None], self.x[i], -forward[i])
-        model.add(rows[e], self.y, -costs.way_s[i[e], u, v] / unit)
-        one, two = self.pairs
-        same = model.variables("same", len(one), upper=1.0, integer=True)
-        k, n = np.nonzero(costs.allowed[one] & costs.allowed[two])
-        rows = model.constraints("share", len(k), lower=-1.0)
-        model.add(rows, same[k], 1.0)
-        model.add(rows, self.x[one[k], n], -1.0)
-        model.add(rows, self.x[two[k], n], -1.0)
-        big = np.maximum(0.0, bounds.forward_high[one] - bounds.forward_low[two]) / unit
-        rows = model.constraints("queue", len(one), lower=-big)
-        model.add(rows, begin[two], 1.0)
-        model.add(rows, begin[one], -1.0)
-        model.add(rows[:, None], self.x[one], -forward[one])
-        model.add(rows, same, -big)
-        rows = model.constraints("busy", costs.num_nodes, lower=0.0)
-        model.add(rows, self.end, 1.0)
-        seconds = np.where(costs.allowed, costs.compute_s, 0.0) / unit
-        model.add(rows[None, :], self.x, -seconds)
-        sinks = costs.sinks
-        out = np.zeros((len(sinks), costs.num_nodes))
-        if costs.output_index >= 0:
-            out = np.where(costs.allowed[sinks], costs.way_s[-1, :, costs.output_index], 0.0) / unit
-        if problem.training is None:
-            rows = model.constraints("finish", len(sinks), lower=0.0)
-            model.add(rows, self.end, 1.0)
-            model.add(rows, begin[sinks], -1.0)
-            model.add(rows[:, None], self.x[sinks], -forward[sinks] - out)
-            return
-        if costs.output_index >= 0:
-            back = costs.way_s[-1, costs.output_index, :]
-            out = out + np.where(costs.allowed[sinks], back, 0.0) / unit
-        self._backward(bounds, begin, same, forward, out)
-
-    def _backward(
-        self, bounds: TimeBounds, begin: Ints, same: Ints, forward: Floats, out: Floats
-    ) -> None:
-        model, costs, unit = self.model, self.costs, self.unit
-        assert self.problem.training is not None
-        assert self.end is not None
-        (e, u, v), (i, j) = self.triples, costs.edges.T
-        seconds = forward * self.problem.training.backward_flops
-        layers = np.arange(costs.num_layers)
-        back = model.variables(
-            "backward",
-            costs.num_layers,
-            lower=bounds.backward_low / unit,
-            upper=bounds.last / unit,
-        )
-        # After its own forward pass, and at a sink after the loss's gradient has come back.
-        rows = model.constraints("turn", costs.num_layers, lower=0.0)
-        model.add(rows, back, 1.0)
-        model.add(rows, begin, -1.0)
-        model.add(rows[:, None], self.x, -forward)
-        model.add(rows[costs.sinks][:, None], self.x[costs.sinks], -out)
-        rows = model.constraints("precede_back", len(i), lower=0.0)
-        model.add(rows, back[i], 1.0)
-        model.add(rows, back[j], -1.0)
-        model.add(rows[:, None], self.x[j], -seconds[j])
-        model.add(rows[e], self.y, -costs.way_s[i[e], v, u] / unit)
-        one, two = self.pairs
-        big = np.maximum(0.0, bounds.backward_high[two] - bounds.backward_low[one]) / unit
-        rows = model.constraints("queue_back", len(one), lower=-big)
-        model.add(rows, back[one], 1.0)
-        model.add(rows, back[two], -1.0)
-        model.add(rows[:, None], self.x[two], -seconds[two])
-        model.add(rows, same, -big)
-        rows = model.constraints("finish", len(layers), lower=0.0)
-        model.add(rows, self.end, 1.0)
-        model.add(rows, back, -1.0)
-        model.add(rows[:, None], self.x, -seconds)
 
     def _latency_cap(self) -> float:
         cap = self.problem.limits.get("latency", math.inf)

@@ -8,7 +8,7 @@ of `PartitionProblem.limits`, and the cuts where `max_cuts` is set (each move co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numba
@@ -63,6 +63,8 @@ class ChainData:
     memory_bytes: Floats
     contiguous: bool
     exact: bool
+    load_s: Floats | None = None
+    load_limit_s: float = np.inf
 
     @classmethod
     def of(cls, problem: PartitionProblem, weights: Mapping[str, float] | None = None) -> ChainData:
@@ -112,6 +114,24 @@ class ChainData:
             exact=exact,
         )
 
+    def capped(self, limit_s: float, load_s: Floats, move_s: Floats) -> ChainData:
+        """The same chain with every node and link busy for at most `limit_s` per request.
+
+        Parameters
+        ----------
+        limit_s : float
+        load_s : ndarray, shape (L, N)
+            Busy seconds of each layer on each node.
+        move_s : ndarray, shape (L - 1, N, N)
+            Busy seconds of the slowest link of each move; moves that share a link are taken one by
+            one, which relaxes the limit.
+        """
+        room = limit_s * (1 + ROOM)
+        cost, move = self.cost.copy(), self.move.copy()
+        cost[0][load_s > room] = np.inf
+        move[0][move_s > room] = np.inf
+        return replace(self, cost=cost, move=move, load_s=load_s, load_limit_s=room)
+
     @property
     def num_layers(self) -> int:
         """L."""
@@ -148,6 +168,10 @@ class ChainData:
             return False
         if (self.memory_used(placement) > self.memory_bytes * (1 + ROOM)).any():
             return False
+        if self.load_s is not None:
+            busy = self.load_s[np.arange(self.num_layers), placement]
+            if np.bincount(placement, weights=busy).max() > self.load_limit_s:
+                return False
         if not self.contiguous:
             return True
         runs = 1 + np.count_nonzero(np.diff(placement))
@@ -155,12 +179,18 @@ class ChainData:
 
     def windows(self) -> tuple[Ints, Ints]:
         """How far one run of layers may reach on each node: see `run_windows`."""
+        able = np.isfinite(self.cost[0])
         lo, hi = run_windows(
-            np.isfinite(self.cost[0]),
-            self.weight_bytes,
-            self.activation_bytes,
-            self.memory_bytes * (1 + ROOM),
+            able, self.weight_bytes, self.activation_bytes, self.memory_bytes * (1 + ROOM)
         )
+        if self.load_s is not None:
+            nothing, room = np.zeros(self.num_layers), np.array([self.load_limit_s])
+            for n in range(self.num_nodes):
+                first, last = run_windows(
+                    able[:, n : n + 1], np.ascontiguousarray(self.load_s[:, n]), nothing, room
+                )
+                lo[:, n] = np.maximum(lo[:, n], first[:, 0])
+                hi[:, n] = np.minimum(hi[:, n], last[:, 0])
         return lo, hi
 
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .any_order import subsets_outcome, table_entries
 from .chain import ChainData
 from .contiguous import OrderTables
-from .labels import label_pass
+from .labels import MOST_LABELS, label_pass
 from .layered import path_outcome
-from .ng_routes import Memories, grow
 from .order_search import full_order, search_orders
 from .outcome import Outcome
-from .relaxation import Relaxation, improve
+from .relaxation import Relaxation, descend, polish
 from .segments import SegmentModel
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-#: Largest memory of a class in bounds (see `ng_routes`).
-MOST_REMEMBERED = 8
+#: No cap on labels; then only so many are made before caps come in.
+WHOLE = 1 << 40
+EXHAUSTIVE_LABELS = 400_000
+#: Set programmes up to this many steps are quicker than bounds.
+SMALL_PROGRAMME = 2e7
 
 
 def solve_chain(
@@ -61,7 +64,11 @@ def solve_chain(
         The best placement found (None if none was) and a valid lower bound: equal to its value
         where it is proven optimal, ``inf`` where there is no placement at all.
     """
-    data = ChainData.of(problem, weights)
+    return solve_data(ChainData.of(problem, weights), watch, seed)
+
+
+def solve_data(data: ChainData, watch: Watch, seed: int = 0) -> Outcome:
+    """Solve a chain given as arrays; see `solve_chain`. Values are those of the arrays."""
     outcome = path_outcome(data, watch)
     if outcome.placement is not None or np.isinf(outcome.bound):
         return outcome
@@ -86,20 +93,26 @@ class _Contiguous:
     def solve(self) -> Outcome:
         """Go from cheap to thorough until proven or out of time."""
         model = SegmentModel.of(self.data)
-        relaxation = Relaxation.start(model)
+        if self._is_small(model):
+            return subsets_outcome(self.data, model, self.watch)
+        relaxation = Relaxation(model)
         tables = OrderTables.of(model)
-        for _ in range(12):
-            before = relaxation.bound
-            improve(relaxation, model, self.value, 100, self.watch)
+        for steps in (20, 40, 0):
+            if steps:
+                descend(relaxation, self.value, steps, self.watch)
+            else:
+                polish(relaxation, self.value, 400, self.watch)
             if self._settle(relaxation.bound):
                 return self._outcome()
             self._decode(model, relaxation, tables)
             if self._settle(relaxation.bound):
                 return self._outcome()
-            if relaxation.bound - before < 0.02 * (self.value - relaxation.bound):
-                break
-        self._label(model, relaxation)
+        self._label(relaxation)
         return self._outcome()
+
+    def _is_small(self, model: SegmentModel) -> bool:
+        only_cuts = set(self.data.names[1:]) <= {"cuts"}
+        return only_cuts and table_entries(model) * model.num_classes <= SMALL_PROGRAMME
 
     def _outcome(self) -> Outcome:
         return Outcome(self.placement, self.bound, self.method)
@@ -122,7 +135,8 @@ class _Contiguous:
 
     def _decode(self, model: SegmentModel, relaxation: Relaxation, tables: OrderTables) -> None:
         """Placements along the orders of relaxed paths, the latest first."""
-        fresh = [order for order in reversed(relaxation.orders) if order not in self.decoded]
+        orders = [_without_excess(runs[:, 2], model.count) for runs in reversed(relaxation.paths)]
+        fresh = [order for order in dict.fromkeys(orders) if order not in self.decoded]
         priced = [tables]
         if relaxation.price.any():
             priced.append(OrderTables.of(model, relaxation.price))
@@ -133,36 +147,55 @@ class _Contiguous:
                 if value < self.value:
                     self._report(runs, model)
 
-    def _label(self, model: SegmentModel, relaxation: Relaxation) -> None:
-        """Label passes with a widening cap; memories grow in between."""
+    def _label(self, relaxation: Relaxation) -> None:
+        """Passes that look a little farther above the bound each time.
+
+        While nothing is dropped, a pass proves that no placement lies below its bar. Once labels
+        outgrow that, beams find placements, and narrow bars keep them narrow.
+        """
         self.method = "labels with completion bounds"
-        remembered: list[set[int]] = [set() for _ in model.members]
-        memories = Memories.none(model)
-        cap, most = 2, 3
+        root = self.bound
+        width = max(0.05 * (self.value - root), 2e-4 * abs(root))
+        if np.isinf(width):
+            width = 0.01 * abs(root)
+        cap, growth = WHOLE, 2.0
         while True:
-            found = label_pass(model, relaxation, memories, self.value, cap, self.watch)
+            bar = min(self.value, root + width)
+            most = EXHAUSTIVE_LABELS if cap == WHOLE else MOST_LABELS
+            found = label_pass(relaxation, bar, cap, self.watch, most=most)
             if np.isfinite(found.value):
-                self._report(found.runs, model)
-            if self._settle(found.bound):
+                self._report(found.runs, relaxation.model)
+            if self._settle(min(found.bound, bar)):
                 return
-            start = np.array(full_order(model, _classes(self.placement, model)))
-            if cap == 2:
-                search_orders(
-                    model, start, self.watch, trials=50 * len(start), seed=self.seed,
-                    report=lambda _, runs: self._report(runs, model),
-                )  # fmt: skip
-            paths = improve(relaxation, model, self.value, 100, self.watch)
-            if self._settle(relaxation.bound):
-                return
-            relaxation.step = max(relaxation.step, 0.3)
-            for _ in range(2):
-                if not grow(remembered, paths[-8:], most):
-                    most = min(most + 1, MOST_REMEMBERED)
-                memories = Memories.of(model, remembered)
-                paths = improve(relaxation, model, self.value, 15, self.watch, memories)
-                if self._settle(relaxation.bound):
-                    return
-            cap *= 4
+            if np.isinf(found.bound):
+                width *= growth
+            elif cap == WHOLE:
+                cap, growth = 16, 1.3
+                self._search(relaxation)
+            elif np.isfinite(found.value) or bar >= self.value:
+                cap *= 4
+            else:
+                width *= growth
+
+    def _search(self, relaxation: Relaxation) -> None:
+        """A short local search over orders from the best one known."""
+        model = relaxation.model
+        start = full_order(model, _classes(self.placement, model))
+        search_orders(
+            model, start, self.watch, trials=30 * len(start), seed=self.seed,
+            report=lambda _, runs: self._report(runs, model),
+        )  # fmt: skip
+
+
+def _without_excess(classes: Ints, count: Ints) -> tuple[int, ...]:
+    """An order of classes less the repeats that the classes have no nodes for."""
+    left = count.copy()
+    kept = []
+    for c in classes.tolist():
+        if left[c] > 0:
+            left[c] -= 1
+            kept.append(c)
+    return tuple(kept)
 
 
 def _classes(placement: Ints | None, model: SegmentModel) -> tuple[int, ...]:

@@ -53,6 +53,8 @@ def _interchangeable(data: ChainData, u: int, v: int) -> bool:
         return False
     if not same(data.cost[:, :, u], data.cost[:, :, v]):
         return False
+    if data.load_s is not None and not same(data.load_s[:, u], data.load_s[:, v]):
+        return False
     others = [w for w in range(data.num_nodes) if w not in (u, v)]
     move = data.move
     return (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .anneal import anneal
+from .graph_anneal import anneal
 from .graph_search import Rest, beam, branch, new_work, open_bound, partial_bound
 from .kernel import Arrays, arrays_of, measure, worth
 from .moves import node_classes

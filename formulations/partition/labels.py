@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from .ng_routes import ng_backward
+from .ng_routes import Memories, ng_backward
 from .segments import backward, forward
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .ng_routes import Memories
     from .outcome import Watch
     from .relaxation import Relaxation
     from .segments import SegmentModel
@@ -50,8 +49,8 @@ class LabelPass:
     runs : ndarray, shape (K, 3)
         Its runs (first layer, end, class).
     bound : float
-        Lower bound over all that the pass did not prove: what caps and clock left open;
-        infinite where nothing was left open, and then `value` (or the bar) is optimal.
+        Lower bound on what caps and clock left open; infinite where nothing was: then `value`
+        is optimal, or no placement below the bar exists.
     labels : int
         Labels made.
     """
@@ -63,29 +62,27 @@ class LabelPass:
 
 
 def label_pass(
-    model: SegmentModel,
     relaxation: Relaxation,
-    memories: Memories,
     bar: float,
     cap: int,
     watch: Watch,
     *,
+    most: int = MOST_LABELS,
     elementary: bool = True,
 ) -> LabelPass:
     """Search for placements that cost less than `bar`.
 
     Parameters
     ----------
-    model : SegmentModel
     relaxation : Relaxation
-        Multipliers; any are valid, good ones prune more.
-    memories : Memories
-        What the completions remember; more of it prunes more.
+        Multipliers and memories of the completions; any are valid, good ones prune more.
     bar : float
-        Labels that cannot end below it are dropped.
+        Labels that cannot end below it are dropped, at no loss to the bound below the bar.
     cap : int
         Most labels kept per layer and class.
     watch : Watch
+    most : int
+        Most labels made.
     elementary : bool
         Whether a class may be used as often as it has nodes only.
 
@@ -93,7 +90,9 @@ def label_pass(
     -----
     O(labels x (C + compared labels + run lengths)).
     """
-    constant = relaxation.constant(model)
+    model = relaxation.model
+    memories = relaxation.memories or Memories.none(model)
+    constant = relaxation.constant
     prefix, move = model.weighted(relaxation.price)
     reach = forward(prefix, move, model.lo, relaxation.toll)[0]
     rest, begin = ng_backward(
@@ -113,11 +112,11 @@ def label_pass(
         )
     offset = np.concatenate([[0], np.cumsum(model.count)]).astype(np.int64)
     words = int((offset[-1] + WORD - 1) // WORD)
-    reduced = np.empty(MOST_LABELS)
-    longest = np.empty(MOST_LABELS)
-    value = np.empty((MOST_LABELS, 1 + len(limits)))
-    used = np.empty((MOST_LABELS, words), dtype=np.int64)
-    link = np.empty((MOST_LABELS, 5), dtype=np.int32)
+    reduced = np.empty(most)
+    longest = np.empty(most)
+    value = np.empty((most, 1 + len(limits)))
+    used = np.empty((most, words), dtype=np.int64)
+    link = np.empty((most, 5), dtype=np.int32)
     head = np.full(shape, -1, dtype=np.int32)
     tally = np.array([0, -1], dtype=np.int64)
     level = np.array([bar + constant, np.inf, constant])

@@ -3,12 +3,14 @@
 Lagrangian relaxation of "every class at most as often as it has nodes" and of the limits: each run
 pays its class's toll, every other objective its price; the cheapest path of runs (memory stays
 exact inside a run) less what the tolls and prices would bring in at the limit is a lower bound for
-every non-negative choice. Subgradient steps after Held and Karp (1971) with Polyak's length.
+every non-negative choice. The best choice gives the bound of the linear programme over runs. A few
+subgradient steps (Held and Karp 1971) lead into its neighbourhood, cutting planes in a box around
+the best point (Marsten, Hogan and Blankenship 1975) to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,112 +28,167 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+#: Most relaxed paths kept, the latest ones.
+MOST_PATHS = 64
+
 
 @dataclass(slots=True, eq=False)
 class Relaxation:
-    """Multipliers with the bound that they give, and what was met on the way.
+    """Multipliers with the bound that they give, and the paths that it was found along.
 
     Attributes
     ----------
+    model : SegmentModel
+    memories : Memories or None
+        What paths remember; None: a class may come back at once (but a single node not twice in
+        a row).
+    multipliers : ndarray, shape (C + R - 1,)
+        Tolls, then prices, each times its `scale`.
     bound : float
         Valid lower bound on objective 0; infinite where no path of runs exists at all.
-    toll : ndarray, shape (C,)
-    price : ndarray, shape (R - 1,)
-    orders : dict
-        Orders of classes seen in relaxed paths, repeats dropped, in the order they were met.
-    step : float
-        Length factor to go on with.
+    paths : list of ndarray, shape (K, 3)
+        Runs of the latest relaxed paths.
     """
 
-    bound: float
-    toll: Floats
-    price: Floats
-    orders: dict[tuple[int, ...], None]
-    step: float = 1.0
+    model: SegmentModel
+    memories: Memories | None = None
+    multipliers: Floats = field(init=False)
+    scale: Floats = field(init=False)
+    capacity: Floats = field(init=False)
+    bound: float = -np.inf
+    paths: list[Ints] = field(default_factory=list)
 
-    @classmethod
-    def start(cls, model: SegmentModel) -> Relaxation:
-        """Zero multipliers."""
-        return cls(-np.inf, np.zeros(model.num_classes), np.zeros(len(model.limits)), {})
+    def __post_init__(self) -> None:
+        # Limits come in seconds, bytes, joules or cuts: each is taken in its own scale.
+        ones = np.ones(self.model.num_classes)
+        self.scale = np.concatenate([ones, np.maximum(self.model.limits, 1e-12)])
+        self.capacity = np.concatenate([self.model.count, self.model.limits]) / self.scale
+        self.multipliers = np.zeros(len(self.scale))
 
-    def constant(self, model: SegmentModel) -> float:
-        """What the tolls and prices bring in when every limit is met exactly."""
-        return float(self.toll @ model.count + self.price @ model.limits)
+    @property
+    def toll(self) -> Floats:
+        """What a run on each class pays, shape (C,)."""
+        return self.multipliers[: self.model.num_classes]
+
+    @property
+    def price(self) -> Floats:
+        """What a unit of each further objective costs, shape (R - 1,)."""
+        classes = self.model.num_classes
+        return self.multipliers[classes:] / self.scale[classes:]
+
+    @property
+    def constant(self) -> float:
+        """What tolls and prices bring in when every limit is met exactly."""
+        return float(self.multipliers @ self.capacity)
+
+    def value(self, multipliers: Floats, upper: float) -> tuple[float, Floats]:
+        """The bound that some multipliers give, and how far its path exceeds each limit.
+
+        Infinite where no path is left below `upper`. Takes multipliers over where their bound is
+        better than the best so far.
+        """
+        model, classes = self.model, self.model.num_classes
+        toll, price = multipliers[:classes], multipliers[classes:] / self.scale[classes:]
+        constant = float(multipliers @ self.capacity)
+        reduced, runs = _cheapest(model, toll, price, upper + constant, self.memories)
+        bound = reduced - constant
+        excess = np.zeros(len(multipliers))
+        if np.isfinite(bound):
+            self.paths.append(runs)
+            del self.paths[:-MOST_PATHS]
+            excess = _used(model, runs) / self.scale - self.capacity
+        if bound > self.bound:
+            self.bound, self.multipliers = bound, multipliers.copy()
+        return bound, excess
 
 
-def improve(
-    relaxation: Relaxation,
-    model: SegmentModel,
-    upper: float,
-    iterations: int,
-    watch: Watch,
-    memories: Memories | None = None,
-) -> list[Ints]:
-    """Raise the bound in place by subgradient steps.
+def descend(relaxation: Relaxation, upper: float, steps: int, watch: Watch) -> None:
+    """Raise the bound by subgradient steps.
 
     Parameters
     ----------
     relaxation : Relaxation
-    model : SegmentModel
     upper : float
-        Value of the best placement known, infinite where none is: sets the step length, and with
-        `memories` the bound rises to it as soon as nothing below it is left.
-    iterations : int
+        Value of the best placement known, infinite where none is; sets the step length.
+    steps : int
+        Each O(L C^2), or O(L S C) with memories of S states.
     watch : Watch
-        Stops early once it has expired.
-    memories : Memories, optional
-        Paths then remember nodes; without, every class may come back at once.
-
-    Returns
-    -------
-    list of ndarray, shape (K, 3)
-        Runs of the relaxed paths, the ones of higher bounds last.
-
-    Notes
-    -----
-    O(L C^2) per iteration, O(L S C) with memories of S states.
+        Ends it once expired.
     """
-    toll, price = relaxation.toll.copy(), relaxation.price.copy()
-    direction = np.zeros(len(toll) + len(price))
-    capacity = np.concatenate([model.count, model.limits]).astype(np.float64)
-    # Limits come in seconds, bytes, joules or cuts: each step is taken in their own scale.
-    scale = np.concatenate([np.ones(len(toll)), np.maximum(model.limits, 1e-12)])
-    paths: list[tuple[float, int, Ints]] = []
-    waited = 0
-    for step in range(iterations):
+    here = relaxation.multipliers.copy()
+    direction = np.zeros(len(here))
+    waited, factor = 0, 1.0
+    for _ in range(steps):
         if watch.expired():
-            break
-        constant = float(toll @ model.count + price @ model.limits)
-        reduced, runs = _cheapest(model, toll, price, upper + constant, memories)
-        if np.isinf(reduced):
-            relaxation.bound = upper
-            break
-        bound = reduced - constant
-        paths.append((bound, step, runs))
-        relaxation.orders[_without_excess(runs[:, 2], model.count)] = None
-        waited += 1
-        if bound > relaxation.bound:
-            if bound > relaxation.bound + 1e-6 * abs(bound):
-                waited = 0
-            relaxation.bound = bound
-            relaxation.toll, relaxation.price = toll.copy(), price.copy()
-        elif waited >= 10:
-            relaxation.step *= 0.7
-            waited = 0
-            toll, price = relaxation.toll.copy(), relaxation.price.copy()
+            return
+        before = relaxation.bound
+        bound, excess = relaxation.value(here, upper)
+        if np.isinf(bound):
+            return
+        waited = 0 if bound > before + 1e-6 * abs(bound) else waited + 1
+        if waited >= 10:
+            factor, waited = factor * 0.7, 0
+            here = relaxation.multipliers.copy()
             direction[:] = 0.0
-        excess = (_used(model, runs) - capacity) / scale
-        multipliers = np.concatenate([toll, price]) * scale
-        excess[(multipliers <= 0) & (excess < 0)] = 0.0
+        excess[(here <= 0) & (excess < 0)] = 0.0
         norm = float(excess @ excess)
         if norm < 1e-18:
-            break
+            return
         target = upper if np.isfinite(upper) else bound + 0.05 * abs(bound)
         direction = 0.7 * direction + excess
-        length = relaxation.step * max(target - bound, 1e-9 * abs(target)) / norm
-        multipliers = np.maximum(multipliers + length * direction, 0.0) / scale
-        toll, price = multipliers[: len(toll)], multipliers[len(toll) :]
-    return [runs for _, _, runs in sorted(paths, key=lambda row: row[:2])]
+        length = factor * max(target - bound, 1e-9 * abs(target)) / norm
+        here = np.maximum(here + length * direction, 0.0)
+
+
+def polish(
+    relaxation: Relaxation, upper: float, steps: int, watch: Watch, close: float = 0.01
+) -> None:
+    """Raise the bound to its best by cutting planes.
+
+    Parameters
+    ----------
+    relaxation : Relaxation
+    upper : float
+    steps : int
+    watch : Watch
+        Ends it once expired.
+    close : float
+        Enough when what is left to gain is this share of the gap to `upper`.
+    """
+    from scipy.optimize import linprog
+
+    size = len(relaxation.multipliers)
+    goal = np.append(np.zeros(size), -1.0)
+    rows, sides = [], []
+    here = relaxation.multipliers
+    box = max(0.5 * float(np.median(here[here > 0], )) if (here > 0).any() else 0.0, 1e-3 * upper)
+    for _ in range(steps):
+        if watch.expired():
+            return
+        before = relaxation.bound
+        bound, excess = relaxation.value(here, upper)
+        if np.isinf(bound):
+            return
+        # The bound is concave in the multipliers: it lies below its tangent here.
+        rows.append(np.append(-excess, 1.0))
+        sides.append(bound - float(excess @ here))
+        centre = relaxation.multipliers
+        limits = np.column_stack([np.maximum(centre - box, 0.0), centre + box])
+        found = linprog(
+            goal, np.array(rows), np.array(sides), bounds=[*limits.tolist(), (None, None)]
+        )
+        if found.status != 0:
+            return
+        here = np.maximum(found.x[:-1], 0.0)
+        gain = -found.fun - relaxation.bound
+        tight = (np.abs(here - centre) > box * (1 - 1e-6)).any()
+        if gain < max(close * (upper - relaxation.bound), 1e-9 * abs(upper)):
+            if not tight:
+                return
+            box *= 2.0
+        elif bound < before:
+            box *= 0.9
+    return
 
 
 def _cheapest(
@@ -149,16 +206,6 @@ def _cheapest(
     )
     runs = ng_trace(prefix, move, model.hi, memories.after, memories.first, rest, begin)
     return float(begin[0, memories.first].min()), runs
-
-
-def _without_excess(classes: Ints, count: Ints) -> tuple[int, ...]:
-    left = count.copy()
-    kept = []
-    for c in classes.tolist():
-        if left[c] > 0:
-            left[c] -= 1
-            kept.append(c)
-    return tuple(kept)
 
 
 def _used(model: SegmentModel, runs: Ints) -> Floats:

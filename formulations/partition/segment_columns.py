@@ -5,7 +5,7 @@ Sets
     that fit: layers f..l on one node of class c; boundaries b = 1..L-1 before layer b.
 Variables
     ``run[k]`` the run is used; ``hop[b, c, d]`` at boundary b the chain goes from class c to
-    class d; ``load`` the bottleneck.
+    class d; ``busiest`` the bottleneck.
 Objective
     Cost of the runs and of the hops between them; with ``throughput`` the bottleneck.
 Constraints
@@ -94,7 +94,7 @@ def build(problem: PartitionProblem, upper: float = math.inf) -> LinearModel:
     unit = time_unit(costs)
     load = None
     if _needs_loads(problem):
-        load = model.variables("load", 1, upper=horizon_s(problem) / unit)
+        load = model.variables("busiest", 1, upper=horizon_s(problem) / unit)
         moves = _moves(problem, runs, run, hop)
         busy = (run, runs.node, runs.sum_of(costs.compute_s))
         add_node_loads(model, problem, load, unit, busy, moves)
@@ -163,9 +163,9 @@ def encode(problem: PartitionProblem, model: LinearModel, placement: ArrayLike) 
         vector[model.block("run").start + found[0]] = 1.0
     hop = model.block("hop").indices
     vector[hop[first[1:] - 1, wanted[0][:-1], wanted[0][1:]]] = 1.0
-    if any(block.name == "load" for block in model.columns):
+    if any(block.name == "busiest" for block in model.columns):
         seconds = Partition.from_indices(problem, node).evaluation.throughput
-        vector[model.block("load").start] = seconds / time_unit(problem.costs())
+        vector[model.block("busiest").start] = seconds / time_unit(problem.costs())
     return vector
 
 

@@ -1,0 +1,112 @@
+"""The throughput roads in one call: which is taken when, and how they help each other.
+
+chain, contiguous             reachability over sets of nodes, any order (`bottleneck`), exact
+graph, contiguous             order warm start (`topological`), then ideals (`ideals`), exact where
+                              no link carries a load
+graph, free, or links that    annealing (`anneal`) over the bound of the node loads and the ideals
+share loads
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import bottleneck
+from .anneal import anneal
+from .contracted import Contracted
+from .ideals import MAX_STATES, STEP, IdealResult, num_states, solve_ideals
+from .outcome import Outcome, Watch
+from .solution import Partition
+from .topological import solve_orders
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .problem import PartitionProblem
+
+    Ints = NDArray[np.int64]
+
+
+def applies(problem: PartitionProblem) -> bool:
+    """Whether `solve_throughput` can take a problem."""
+    return problem.objective == "throughput"
+
+
+def solve_throughput(
+    problem: PartitionProblem, watch: Watch | None = None, *, seed: int = 0, rounds: int = 10
+) -> Outcome:
+    """Find a placement of least bottleneck with a valid bound.
+
+    Parameters
+    ----------
+    problem : PartitionProblem
+        Under ``throughput``.
+    watch : Watch, optional
+    seed : int
+        Of the annealing.
+    rounds : int
+        Annealing rounds without a better plan after which to stop.
+
+    Returns
+    -------
+    Outcome
+    """
+    watch = Watch() if watch is None else watch
+    if bottleneck.applies(problem):
+        found = bottleneck.solve_bottleneck(problem, watch)
+        if watch.gap > watch.relative_gap and np.isfinite(found.bound) and problem.max_replicas == 1:
+            anneal(problem, Contracted.of(problem), watch, watch.placement, seed=seed, rounds=rounds)
+            return _end(watch, f"{found.method}, annealing")
+        return found
+    graph = Contracted.of(problem)
+    floor = graph.load_bound() / problem.max_replicas
+    watch.tighten(floor)
+    if not np.isfinite(floor):
+        return Outcome(None, np.inf, "node loads")
+    if problem.contiguous:
+        method = _contiguous(problem, graph, watch)
+    else:
+        method = "annealing"
+        start = Contracted.of(problem.replace(contiguous=True))
+        _offer(problem, start, watch, solve_orders(start))
+    if watch.gap > watch.relative_gap and not watch.expired():
+        anneal(problem, graph, watch, watch.placement, seed=seed, rounds=rounds)
+        method = method if method == "annealing" else f"{method}, annealing"
+    return _end(watch, method)
+
+
+def _contiguous(problem: PartitionProblem, graph: Contracted, watch: Watch) -> str:
+    """Orders, then ideals; reports to `watch` and returns the road's name."""
+    if num_states(graph) > MAX_STATES:
+        return "node loads"
+    warm = solve_orders(graph)
+    _offer(problem, graph, watch, warm)
+    if watch.expired():
+        return "topological orders"
+    cutoff = min(watch.objective, warm.value) * (1 - STEP)
+    found = solve_ideals(graph, cutoff, watch.expired)
+    _offer(problem, graph, watch, found)
+    if found.complete and problem.max_replicas == 1:
+        watch.tighten(min(found.value, cutoff))
+    return "ideals of the graph"
+
+
+def _offer(problem: PartitionProblem, graph: Contracted, watch: Watch, found: IdealResult) -> None:
+    """Judge stages of classes as a placement, and report it when feasible."""
+    if found.stage_of_vertex is None or found.class_of_vertex is None:
+        return
+    free = [list(nodes) for nodes in graph.members]
+    node = np.empty(graph.num_vertices, dtype=np.int64)
+    for stage in np.unique(found.stage_of_vertex):
+        here = found.stage_of_vertex == stage
+        node[here] = free[int(found.class_of_vertex[here][0])].pop(0)
+    placement: Ints = node[graph.vertex_of_layer]
+    partition = Partition.from_indices(problem, placement)
+    if not partition.violations():
+        watch.offer(placement, partition.objective)
+
+
+def _end(watch: Watch, method: str) -> Outcome:
+    return Outcome(watch.placement, watch.bound, method, watch.replicas)

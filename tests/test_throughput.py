@@ -1,0 +1,144 @@
+"""The throughput roads against enumeration, published optima and each other."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orbweave.adapters.device_graphs import read_msr
+from orbweave.formulations.network import Link, Network, Node
+from orbweave.formulations.partition import Partition, PartitionProblem, Training
+from orbweave.formulations.partition import bottleneck
+from orbweave.formulations.partition.bottleneck import chain_loads, solve_bottleneck
+from orbweave.formulations.partition.contracted import Contracted
+from orbweave.formulations.partition.ideals import solve_ideals
+from orbweave.formulations.partition.outcome import Watch
+from orbweave.formulations.partition.reach import best_reach
+from orbweave.formulations.partition.throughput import solve_throughput
+from orbweave.formulations.partition.topological import solve_orders
+from orbweave.formulations.profile import LayerProfile, ModelProfile
+
+REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "partition"
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason="the folder ../shared/reference is absent"
+)
+
+
+def enumerate_best(problem: PartitionProblem) -> tuple[float, tuple[int, ...] | None]:
+    """Least judged bottleneck over all placements; infinite where none is feasible."""
+    best, argument = np.inf, None
+    nodes = range(len(problem.network.nodes))
+    for placement in itertools.product(nodes, repeat=problem.profile.num_layers):
+        partition = Partition.from_indices(problem, placement)
+        if partition.objective < best and not partition.violations():
+            best, argument = partition.objective, placement
+    return best, argument
+
+
+def random_problem(seed: int, *, chain: bool, shape: str, layers: int = 5, nodes: int = 3):
+    """A small seeded problem. `shape`: "direct" links, "line" (several hops), "io" (no link load)."""
+    rng = np.random.default_rng(seed)
+    rows = tuple(
+        LayerProfile(
+            f"layer-{i}", 0, float(rng.integers(10, 100)), float(rng.integers(10, 100)) * 1e9,
+            float(rng.integers(1, 60)),
+        )
+        for i in range(layers)
+    )  # fmt: skip
+    edges = None
+    if not chain:
+        pairs = [(i, j) for i in range(layers) for j in range(i + 1, layers)]
+        edges = tuple(pair for pair in pairs if rng.random() < 0.45)
+    profile = ModelProfile(rows, edges, float(rng.integers(0, 50)), float(rng.integers(0, 50)))
+    total = profile.column("weight_bytes").sum() + 60
+    few = rng.random() < 0.5  # few kinds of nodes, so that classes have several members
+    speeds = rng.choice([5e11, 1e12, 2e12] if not few else [1e12, 1e12, 3e12], nodes)
+    room = rng.choice([0.5, 0.7, 1.0], nodes) * total if rng.random() < 0.5 else np.full(nodes, np.inf)
+    io = rng.choice([4e3, 8e3], nodes) if shape == "io" or rng.random() < 0.3 else [np.inf] * nodes
+    if shape == "io" and rng.random() < 0.5:
+        io[0] = np.inf
+    listed = tuple(
+        Node(f"n{k}", flop_per_s=float(speeds[k]), memory_bytes=float(room[k]), io_rate_bps=float(io[k]))
+        for k in range(nodes)
+    )
+    one_rate = few
+    links = [
+        Link(
+            f"n{a}", f"n{b}",
+            np.inf if shape == "io" else (5e3 if one_rate else float(rng.integers(2, 20)) * 1e3),
+            0.0 if shape == "io" else 1e-3,
+        )
+        for a in range(nodes)
+        for b in range(nodes)
+        if a != b and (shape != "line" or abs(a - b) == 1)
+    ]  # fmt: skip
+    options = {}
+    if rng.random() < 0.5:
+        options["input_node"] = "n0"
+    if rng.random() < 0.5:
+        options["output_node"] = f"n{nodes - 1}"
+    if rng.random() < 0.3:
+        options["pinned"] = {int(rng.integers(layers)): (f"n{rng.integers(nodes)}",)}
+    if rng.random() < 0.3:
+        options["forbidden"] = {int(rng.integers(layers)): (f"n{rng.integers(nodes)}",)}
+    if rng.random() < 0.3:
+        options["colocated"] = (tuple(sorted(rng.choice(layers, 2, replace=False).tolist())),)
+    if rng.random() < 0.3:
+        options["max_cuts"] = int(rng.integers(0, 3))
+    if rng.random() < 0.3:
+        options["training"] = Training(micro_batches=2, gradient_bytes=0.3, optimizer_bytes=0.2)
+    if rng.random() < 0.4:
+        options["multicast"] = True
+    return PartitionProblem(profile, Network(listed, tuple(links)), "throughput", **options)
+
+
+def check(problem: PartitionProblem, *, exact: bool, watch: Watch | None = None) -> None:
+    """Solve, and hold the answer against enumeration."""
+    watch = Watch() if watch is None else watch
+    outcome = solve_throughput(problem, watch)
+    best, argument = enumerate_best(problem)
+    if argument is None:
+        assert outcome.placement is None
+        return
+    assert outcome.bound <= best * (1 + 1e-9)
+    assert outcome.placement is not None, f"enumeration found {argument} with {best}"
+    partition = Partition.from_indices(problem, outcome.placement)
+    assert partition.violations() == ()
+    assert partition.objective == pytest.approx(best, rel=1e-9)
+    if exact:
+        assert outcome.bound == pytest.approx(best, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_chain_over_direct_links_is_proven(seed: int) -> None:
+    check(random_problem(seed, chain=True, shape="direct"), exact=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_chain_with_io_on_its_nodes_is_proven(seed: int) -> None:
+    check(random_problem(seed, chain=True, shape="io"), exact=True)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_chain_over_shared_links_has_a_valid_bound(seed: int) -> None:
+    check(random_problem(seed, chain=True, shape="line"), exact=False)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_graph_with_io_on_its_nodes(seed: int) -> None:
+    check(random_problem(seed, chain=False, shape="io"), exact=False)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_graph_over_links(seed: int) -> None:
+    check(random_problem(seed, chain=False, shape="direct" if seed % 2 else "line"), exact=False)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_free_placement(seed: int) -> None:
+    shape = ("direct", "line", "io")[seed % 3]
+    problem = random_problem(seed, chain=bool(seed % 2), shape=shape)
+    check(problem.replace(contiguous=False), exact=False)
