@@ -171,8 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument(
         "model",
         metavar="MODEL",
-        help="an .onnx file, a profile in .json, preset:NAME, transformer:KEY=VALUE,... or "
-        "onnx:NAME (a graph of the installed onnx package)",
+        help="an .onnx or .keras file, a profile in .json, preset:NAME, transformer:KEY=VALUE,... "
+        "or onnx:NAME (a graph of the installed onnx package)",
     )
     profile.add_argument("--json", action="store_true", help="print the profile as JSON")
     profile.add_argument("--out", metavar="FILE", help="write the profile as JSON to FILE")

@@ -1,6 +1,6 @@
 """Models by name: what a scenario or the command line calls a model, read into a profile.
 
-A model is a file (``.onnx``, ``.json``), ``preset:NAME`` (a published transformer),
+A model is a file (``.onnx``, ``.json``, ``.keras``), ``preset:NAME`` (a published transformer),
 ``transformer:key=value,...`` (one from its numbers) or ``onnx:NAME`` (a graph that the installed
 `onnx` package carries in its backend test data).
 """
@@ -17,6 +17,7 @@ from typing import Any
 from ..formulations import checks
 from ..formulations import transformer as transformers
 from ..formulations.profile import ModelProfile
+from .keras_profile import read_tensorflow
 from .onnx_profile import read_onnx
 
 #: Published transformers, for ``transformer(**PRESETS[name])``.
@@ -27,7 +28,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 
-SUFFIXES = (".onnx", ".json")
+#: Files that `read_file` takes, and what reads each.
+SUFFIXES = (".onnx", ".json", ".keras", ".h5")
 
 
 def read_model(text: str, folder: str | Path = ".") -> ModelProfile:
@@ -50,7 +52,7 @@ def read_model(text: str, folder: str | Path = ".") -> ModelProfile:
     InputError
         If the name is unknown, the file is of another kind, or what it holds is no model.
     ImportError
-        If an ONNX file is to be read and `onnx` is missing; names the extra.
+        If the package that reads a format is missing; names the extra.
     OSError
         If the file cannot be read.
     """
@@ -65,11 +67,11 @@ def read_model(text: str, folder: str | Path = ".") -> ModelProfile:
 
 
 def read_file(path: str | Path, **options: Any) -> ModelProfile:
-    """Read an ONNX file (`options` are those of `read_onnx`) or a profile in JSON, by suffix."""
+    """Read an ONNX file (`options` are those of `read_onnx`), a Keras file or a profile in JSON."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         expected = (
-            f"a file ending in {' or '.join(SUFFIXES)}, preset:NAME, transformer:... or onnx:NAME"
+            f"a file ending in {', '.join(SUFFIXES)}, preset:NAME, transformer:... or onnx:NAME"
         )
         checks.fail("model", str(path), expected)
     if not path.is_file():
@@ -80,7 +82,9 @@ def read_file(path: str | Path, **options: Any) -> ModelProfile:
             return ModelProfile.from_json(path)
         except UnicodeDecodeError as error:
             checks.fail(str(path), f"byte {error.start}", "JSON in UTF-8")
-    return read_onnx(path, **options)
+    if path.suffix == ".onnx":
+        return read_onnx(path, **options)
+    return read_tensorflow(path)
 
 
 def read_transformer(numbers: Mapping[str, Any]) -> ModelProfile:

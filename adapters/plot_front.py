@@ -26,6 +26,7 @@ AXIS_NAMES = {
 
 
 def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None) -> Axes:
+    """Every plan at its two values, the steps between, and what is not proven."""
     from matplotlib.colors import LinearSegmentedColormap
 
     plans = solutions_of(front)
@@ -64,8 +65,9 @@ def draw_front(front: Sequence[Any], ax: Axes, objectives: Sequence[str] | None)
         )
     ax.set_xlabel(f"{AXIS_NAMES[names[0]]} ({x_unit})", color=INK)
     ax.set_ylabel(f"{AXIS_NAMES[names[1]]} ({y_unit})", color=INK)
+    claim = "none dominated" + (", each proven" if proven else "")
     ax.set_title(
-        f"{plans[0].problem.profile.name}: {len(plans)} plans, none dominated{', each proven' * proven}",
+        f"{plans[0].problem.profile.name}: {len(plans)} plans, {claim}",
         loc="left",
         fontsize=10,
         color=INK,

@@ -51,12 +51,12 @@ def _colours(partition: Partition) -> dict[str, str]:
     return colours
 
 
-def draw_timeline(partition: Partition, ax: Axes | None) -> Axes:
+def draw_timeline(partition: Partition, given: Axes | None) -> Axes:
+    """One request over the nodes, a lane for each that takes part."""
     steps = timeline(partition)
     numbers = lanes_of(partition, steps)
     nodes = [partition.problem.network.nodes[k] for k in numbers]
-    if ax is None:
-        ax = new_axes(10, 1.2 + 0.6 * len(nodes))
+    ax = given if given is not None else new_axes(10, 1.2 + 0.6 * len(nodes))
     lane = {node.name: k for k, node in enumerate(nodes)}
     last = max((step.end_s for step in steps), default=0.0)
     last = max(last, float(partition.evaluation.finish_s.max()))
@@ -230,6 +230,7 @@ def _mark(ax: Axes, text: str, x: float, y: float) -> None:
 
 
 def draw_layers(partition: Partition, ax: Axes) -> Axes:
+    """Seconds of each layer where it runs, with the cuts between."""
     problem = partition.problem
     profile, costs = problem.profile, problem.costs()
     colours = _colours(partition)
@@ -269,7 +270,7 @@ def draw_layers(partition: Partition, ax: Axes) -> Axes:
             ax.axvline(first - 0.5, color=MOVE, linewidth=0.9, linestyle=(0, (4, 2)), zorder=4)
     ax.set_xlim(-0.8, profile.num_layers - 0.2)
     ax.set_xlabel("layer", color=INK)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.set_ylabel(f"compute ({unit})", color=INK)
     tidy(ax)
     return ax

@@ -25,7 +25,9 @@ from .models import onnx_package_file, read_file, read_transformer
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 TABLES = ("name", "model", "topology", "nodes", "links", "plan", "solve")
-MODEL_SOURCES = ("onnx", "onnx_package", "profile", "preset", "transformer")
+MODEL_SOURCES = ("onnx", "onnx_package", "keras", "profile", "preset", "transformer")
+#: Suffixes of the files that a source names.
+FILES = {"onnx": (".onnx",), "keras": (".keras", ".h5"), "profile": (".json",)}
 ONNX_KEYS = ("group", "batch", "dims", "elementwise")
 MODEL_KEYS = (*MODEL_SOURCES, *ONNX_KEYS, "name", "merge")
 PLAN_KEYS = (
@@ -163,9 +165,8 @@ def _model(table: Mapping[str, Any], folder: Path) -> ModelProfile:
         profile = read_file(onnx_package_file(checks.text(source, value)), **options)
     else:
         path = folder / checks.text(source, value)
-        suffix = ".onnx" if source == "onnx" else ".json"
-        if path.suffix != suffix:
-            checks.fail(source, value, f"a file ending in {suffix}")
+        if path.suffix not in FILES[source]:
+            checks.fail(source, value, f"a file ending in {' or '.join(FILES[source])}")
         profile = read_file(path, **options)
     if "name" in table:
         profile = profile.replace(name=checks.text("name", table["name"]))

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: A bound may exceed the judged objective by this much (a solver's own tolerances), no more.
 BOUND_TOLERANCE = 1e-6
 
+#: Logarithm of the number of placements up to which branch and bound goes first.
+SMALL = math.log(1e6)
+
 
 def solve_partition(problem: PartitionProblem, options: SolveOptions) -> SolveResult[Partition]:
     """Solve a partition problem; see `orbweave.solve`."""
@@ -185,6 +188,10 @@ def _roads(problem: PartitionProblem, options: SolveOptions) -> list[Road]:
             checks.fail("SolveOptions.method", name, "a road that fits this problem")
         return [ROADS[name]]
     fitting = [road for road in ROADS.values() if road.applies(problem) and road.automatic]
+    width, depth = len(problem.network.nodes), problem.profile.num_layers
+    if depth * math.log(width) <= SMALL and ROADS["graph-search"] in fitting:
+        # Branch and bound closes these in milliseconds, whatever the objective.
+        fitting.sort(key=lambda road: road is not ROADS["graph-search"])
     if options.backend is not None:
         # A solver was asked for by name: only roads that call one can honour that.
         fitting = [road for road in fitting if road.uses_backend]

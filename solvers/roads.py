@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..formulations.partition import assignment, segment_columns
+from ..formulations.partition import assignment, segment_columns, throughput
 from ..formulations.partition.chain import applies as chain_applies
 from ..formulations.partition.chain_solve import solve_chain
 from ..formulations.partition.dag import solve_dag
 from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.solution import Partition
 from ..formulations.partition.sweep import solve_sweep, sweep_applies
+from ..formulations.partition.throughput import solve_throughput
 from .backends import Hooks, solve_model
 from .result import Limit, Reason
 
@@ -93,6 +94,11 @@ ROADS: dict[str, Road] = {
     "sweep": Road(
         applies=sweep_applies,
         run=lambda problem, watch, options: solve_sweep(problem, watch, seed=options.seed),
+        exact=False,
+    ),
+    "throughput": Road(
+        applies=throughput.applies,
+        run=lambda problem, watch, options: solve_throughput(problem, watch, seed=options.seed),
         exact=False,
     ),
     "graph-search": Road(

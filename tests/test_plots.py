@@ -256,4 +256,6 @@ def test_a_front_shows_what_is_not_proven(quiet_matplotlib: Any) -> None:
     assert proven.get_legend() is None
     loose = plot(points(0.5))
     assert "proven" not in loose.get_title(loc="left")
-    assert "unproven" in loose.get_legend().get_texts()[0].get_text()
+    legend = loose.get_legend()
+    assert legend is not None
+    assert "unproven" in legend.get_texts()[0].get_text()

@@ -73,7 +73,7 @@ def test_progress_reports_falling_objectives() -> None:
     def note(watch: Watch) -> None:
         seen.append((watch.objective, watch.bound))
 
-    result = ow.solve(random_problem(5), on_progress=note)
+    result = ow.solve(small(objective="throughput"), on_progress=note)
     assert seen
     assert seen[-1][0] == pytest.approx(result.objective)
     objectives = [row[0] for row in seen]
@@ -85,7 +85,7 @@ def test_an_interrupt_keeps_the_best_answer() -> None:
         if math.isfinite(watch.objective):
             raise KeyboardInterrupt
 
-    result = ow.solve(small(), on_progress=stop)
+    result = ow.solve(small(objective="throughput", contiguous=False), on_progress=stop)
     assert result.limit is ow.Limit.INTERRUPT
     assert result.require().violations() == ()
     assert result.bound <= result.objective

@@ -142,3 +142,76 @@ def test_a_free_placement(seed: int) -> None:
     shape = ("direct", "line", "io")[seed % 3]
     problem = random_problem(seed, chain=bool(seed % 2), shape=shape)
     check(problem.replace(contiguous=False), exact=False)
+
+
+# -- stages on several nodes ------------------------------------------------------------------
+def enumerate_replicated(problem: PartitionProblem, classes: list[list[int]]) -> float:
+    """Least judged bottleneck over contiguous stages on sets of identical nodes (plain chains)."""
+    layers, names = problem.profile.num_layers, problem.network.node_names
+    pools = [
+        row
+        for nodes in classes
+        for r in range(1, min(len(nodes), problem.max_replicas) + 1)
+        for row in itertools.combinations(nodes, r)
+    ]
+    best = np.inf
+
+    def extend(rows: list[tuple[int, ...]], used: frozenset[int]) -> None:
+        nonlocal best
+        if len(rows) == layers:
+            named = tuple(tuple(names[n] for n in row) for row in rows)
+            partition = Partition(problem, tuple(row[0] for row in named), named)
+            if not partition.violations():
+                best = min(best, partition.objective)
+            return
+        for row in pools:
+            if used & set(row):
+                continue
+            for length in range(1, layers - len(rows) + 1):
+                extend(rows + [row] * length, used | set(row))
+
+    extend([], frozenset())
+    return best
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_replicated_stages_of_a_chain_are_proven(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = tuple(
+        LayerProfile(
+            f"l{i}", 0, float(rng.integers(10, 100)), float(rng.integers(10, 100)) * 1e9,
+            float(rng.integers(1, 60)),
+        )
+        for i in range(4)
+    )  # fmt: skip
+    kinds = [0, 0, 0, 1] if seed % 2 else [0, 0, 1, 1]
+    io = [np.inf, 8e3] if seed % 3 else [np.inf, np.inf]
+    nodes = tuple(
+        Node(f"n{k}", flop_per_s=[1e12, 2e12][kind], io_rate_bps=io[kind], memory_bytes=400.0)
+        for k, kind in enumerate(kinds)
+    )
+    rate = {(0, 0): 9e3, (0, 1): 5e3, (1, 0): 4e3, (1, 1): 7e3}
+    links = tuple(
+        Link(f"n{a}", f"n{b}", rate[kinds[a], kinds[b]], 1e-3)
+        for a in range(4)
+        for b in range(4)
+        if a != b
+    )
+    training = Training(micro_batches=4, gradient_bytes=0.4, optimizer_bytes=0.1)
+    problem = PartitionProblem(
+        ModelProfile(rows, None, 20.0, 10.0), Network(nodes, links), "throughput",
+        max_replicas=3 if seed % 4 else 2, training=training if seed % 5 == 0 else None,
+        input_node="n3" if seed % 7 == 0 else None,
+    )  # fmt: skip
+    classes = [[k for k in range(4) if kinds[k] == kind] for kind in (0, 1)]
+    if problem.input_node is not None:  # the input node is not like the others
+        classes = [[k for k in nodes if k != 3] for nodes in classes] + [[3]]
+    outcome = solve_throughput(problem, Watch())
+    best = enumerate_replicated(problem, classes)
+    names = problem.network.node_names
+    rows_found = outcome.replicas or [(int(n),) for n in outcome.placement]
+    named = tuple(tuple(names[n] for n in row) for row in rows_found)
+    partition = Partition(problem, tuple(row[0] for row in named), named)
+    assert partition.violations() == ()
+    assert partition.objective == pytest.approx(best, rel=1e-9)
+    assert outcome.bound == pytest.approx(best, rel=1e-6)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 #: Nodes above which the test for cycles (one machine word per node) cannot be used.
 MAX_NODES = 63
+#: Most moves of one cooling, and moves for each vertex and node.
 ROUND = 200_000
+ROUND_PER_ITEM = 4_000
 
 
 class LoadArrays(NamedTuple):
@@ -78,7 +80,7 @@ def anneal(
         A placement to start from; without it vertices start on their fastest nodes.
     seed : int
     rounds : int
-        Rounds of `ROUND` moves without a better plan after which to stop.
+        Coolings without a better plan after which to stop.
     """
     if not graph.num_vertices or len(problem.network.nodes) > MAX_NODES:
         return
@@ -96,13 +98,14 @@ def anneal(
         if partition.objective < watch.objective and not partition.violations():
             watch.offer(whole, partition.objective)
             place[graph.vertex_of_layer] = whole
+    moves = min(ROUND, ROUND_PER_ITEM * (size + len(names)))
     idle, turn = 0, 0
     best = np.array(place)
     best_value = np.inf
     while idle < rounds and not watch.expired():
         # Hot from the first start, then warmer and cooler from the best plan.
         heat = (0.03, 0.1, 0.01, 0.003)[turn % 4]
-        found, value = _anneal(arrays, np.array(best if turn % 4 else place), seed + turn, ROUND, heat)
+        found, value = _anneal(arrays, np.array(best if turn % 4 else place), seed + turn, moves, heat)
         turn += 1
         idle += 1
         if value < best_value * (1 - 1e-9):

@@ -15,9 +15,9 @@ import numpy as np
 
 from .moves import route_hops
 from .outcome import Outcome, Watch
+from .judged import offer_rows
 from .reach import ChainLoads, Stage, best_reach
 from .orders import improve_order
-from .solution import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,16 +80,7 @@ def offer(
     for stage in stages:
         nodes = tuple(free[stage.node_class].pop(0) for _ in range(stage.replicas))
         rows += [nodes] * (stage.last - stage.first)
-    names = problem.network.node_names
-    replicas = tuple(rows) if any(len(row) > 1 for row in rows) else None
-    partition = Partition(
-        problem,
-        tuple(names[row[0]] for row in rows),
-        None if replicas is None else tuple(tuple(names[n] for n in row) for row in rows),
-    )
-    if not partition.violations():
-        placement = np.array([row[0] for row in rows], dtype=np.int64)
-        watch.offer(placement, partition.objective, replicas)
+    offer_rows(problem, watch, rows)
 
 
 def chain_loads(problem: PartitionProblem) -> ChainLoads:

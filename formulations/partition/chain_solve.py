@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .any_order import subsets_outcome, table_entries
 from .chain import ChainData
 from .contiguous import OrderTables
 from .labels import MOST_LABELS, label_pass
@@ -24,6 +23,7 @@ from .order_search import full_order, search_orders
 from .outcome import Outcome
 from .relaxation import Relaxation, descend, polish
 from .segments import SegmentModel
+from .subsets import subsets_outcome, table_entries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-#: No cap on labels; then only so many are made before caps come in.
-WHOLE = 1 << 40
+#: Labels that a pass without a cap makes at first, before beams take over.
 EXHAUSTIVE_LABELS = 400_000
 #: Set programmes up to this many steps are quicker than bounds.
 SMALL_PROGRAMME = 2e7
@@ -158,24 +157,29 @@ class _Contiguous:
         width = max(0.05 * (self.value - root), 2e-4 * abs(root))
         if np.isinf(width):
             width = 0.01 * abs(root)
-        cap, growth = WHOLE, 2.0
+        most, cap = EXHAUSTIVE_LABELS, 4
         while True:
             bar = min(self.value, root + width)
-            most = EXHAUSTIVE_LABELS if cap == WHOLE else MOST_LABELS
-            found = label_pass(relaxation, bar, cap, self.watch, most=most)
+            found = label_pass(relaxation, bar, None, self.watch, most=most)
             if np.isfinite(found.value):
                 self._report(found.runs, relaxation.model)
             if self._settle(min(found.bound, bar)):
                 return
             if np.isinf(found.bound):
-                width *= growth
-            elif cap == WHOLE:
-                cap, growth = 16, 1.3
+                width *= 2.0
+                continue
+            if cap == 4:
                 self._search(relaxation)
-            elif np.isfinite(found.value) or bar >= self.value:
+            for _ in range(3):
+                found = label_pass(relaxation, self.value, cap, self.watch)
+                if np.isfinite(found.value):
+                    self._report(found.runs, relaxation.model)
+                if self._settle(found.bound):
+                    return
                 cap *= 4
-            else:
-                width *= growth
+            most = min(8 * most, MOST_LABELS)
+            width *= 0.75
+
 
     def _search(self, relaxation: Relaxation) -> None:
         """A short local search over orders from the best one known."""

@@ -202,9 +202,9 @@ class Contracted:
             prices=self.prices,
         )
 
-    def load_bound(self) -> float:
+    def load_bound(self, max_replicas: int = 1) -> float:
         """Lower bound on the bottleneck from node loads alone (``inf``: some vertex fits nowhere)."""
-        bound = float(self.compute_s.min(axis=1).max())
+        bound = float(self.compute_s.min(axis=1).max()) / max_replicas
         for mu in self.prices:
             with np.errstate(invalid="ignore"):
                 priced = np.where(np.isfinite(self.compute_s), mu * self.compute_s, np.inf)

@@ -3,7 +3,8 @@
 Sets        ideals I of the piece rule (vertex sets closed under predecessors); stages S = J minus I
             for two ideals; count vectors s (nodes used of each class)
 State       f[I, s] = least bottleneck of covering I with the nodes of s
-Recursion   f[J, s + e_c] = min over I of max(f[I, s], load_c(J minus I))
+Recursion   f[J, s + r e_c] = min over I, c and r of max(f[I, s], load_c(J minus I) / r), where r
+            nodes of class c share the stage (r = 1 unless stages may be replicated)
 Source      Tarnawski, Phanishayee, Devanur, Mahajan, Paravecino: Efficient Algorithms for Device
             Placement of DNN Graph Operators, NeurIPS 2020, section 5.1.
 
@@ -50,8 +51,9 @@ class IdealResult:
     ----------
     value : float
         Bottleneck of `class_of_vertex`, infinite where nothing below the cutoff was found.
-    stage_of_vertex, class_of_vertex : ndarray of int64, shape (V,), or None
-        Stages numbered in a valid order, and the class of node that runs each vertex.
+    stage_of_vertex, class_of_vertex, copies_of_vertex : ndarray of int64, shape (V,), or None
+        Stages numbered in a valid order, the class of node that runs each vertex, and on how many
+        of its nodes.
     complete : bool
         Whether the search ran to its end: then nothing below min(value, cutoff) exists.
     ideals, stages : int
@@ -61,6 +63,7 @@ class IdealResult:
     value: float
     stage_of_vertex: Ints | None
     class_of_vertex: Ints | None
+    copies_of_vertex: Ints | None
     complete: bool
     ideals: int
     stages: int
@@ -76,6 +79,7 @@ def solve_ideals(
     cutoff: float,
     stop: Callable[[], bool] = lambda: False,
     max_ideals: int | None = None,
+    max_replicas: int = 1,
 ) -> IdealResult:
     """Find the least bottleneck below `cutoff`, or prove that there is none.
 
@@ -88,6 +92,8 @@ def solve_ideals(
         Asked between slices of work whether to give up.
     max_ideals : int, optional
         Give up beyond this number; by default what `MAX_TABLE_BYTES` holds.
+    max_replicas : int
+        How many nodes of a class may share a stage.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def solve_ideals(
     size, classes = graph.compute_s.shape
     states = num_states(graph)
     words = (size + 63) // 64
-    per_ideal = 8 * words + 8 + 16 + states * (8 + 4 + 1)
+    per_ideal = 8 * words + 8 + 16 + states * (8 + 4 + 2)
     most = int(MAX_TABLE_BYTES / per_ideal) if max_ideals is None else max_ideals
     most = 1 << max(1, most.bit_length() - 1)  # the hash table wants a power of two
     stride = np.cumprod(np.concatenate([[1], graph.counts[:-1] + 1])).astype(np.int64)
@@ -112,8 +118,9 @@ def solve_ideals(
     priced = np.where(np.isfinite(graph.compute_s)[None], priced, np.inf)
     work = np.ascontiguousarray(priced.min(axis=2).T)  # (V, P)
     if not np.isfinite(work).all():
-        return IdealResult(np.inf, None, None, True, 0, 0)
+        return IdealResult(np.inf, None, None, None, True, 0, 0)
     capacity = np.ascontiguousarray((graph.counts - digits) @ prices.T)  # (states, P)
+    most_copies = np.minimum(graph.counts, max_replicas)
     data = _graph_arrays(graph)
     rng = np.random.default_rng(20)
     keys = rng.integers(1, 2**63 - 1, size=size, dtype=np.int64).astype(np.uint64)
@@ -124,7 +131,7 @@ def solve_ideals(
     chain = np.full(room, -1, dtype=np.int64)
     best = np.full((room, states), np.inf)
     parent = np.full((room, states), -1, dtype=np.int32)
-    by_class = np.full((room, states), -1, dtype=np.int8)
+    option = np.full((room, states), -1, dtype=np.int16)
     table = np.full(4 * room, -1, dtype=np.int32)
     head = np.full(size + 1, -1, dtype=np.int64)
     best[0, 0] = 0.0
@@ -136,8 +143,8 @@ def solve_ideals(
     complete = True
     while True:
         status = _run(
-            *data, work, capacity, digits, stride, graph.counts, keys,
-            bits, hashes, chain, best, parent, by_class, table, head, place, limit,
+            *data, work, capacity, digits, stride, graph.counts, most_copies, keys,
+            bits, hashes, chain, best, parent, option, table, head, place, limit,
             place[3] + SLICE,
         )  # fmt: skip
         if status == 0:
@@ -152,31 +159,33 @@ def solve_ideals(
             room = min(2 * len(chain), most)
             bits, hashes, chain = _grow(bits, room, 0), _grow(hashes, room, 0), _grow(chain, room, -1)
             best, parent = _grow(best, room, np.inf), _grow(parent, room, -1)
-            by_class = _grow(by_class, room, -1)
+            option = _grow(option, room, -1)
             table = np.full(4 * room, -1, dtype=np.int32)
             _rehash(table, hashes, int(place[0]))
     full = int(place[2])
     counts = (int(place[0]), int(place[3]))
     if full < 0 or not np.isfinite(best[full]).any():
-        return IdealResult(np.inf, None, None, complete, *counts)
+        return IdealResult(np.inf, None, None, None, complete, *counts)
     state = int(best[full].argmin())
     value = float(best[full, state])
-    stage, of_class = _trace(size, bits, parent, by_class, stride, full, state)
-    return IdealResult(value, stage, of_class, complete, *counts)
+    found = _trace(size, classes, bits, parent, option, stride, full, state)
+    return IdealResult(value, *found, complete, *counts)
 
 
 def _trace(
     size: int,
+    classes: int,
     bits: NDArray[np.uint64],
     parent: NDArray[np.int32],
-    by_class: NDArray[np.int8],
+    option: NDArray[np.int16],
     stride: Ints,
     ideal: int,
     state: int,
-) -> tuple[Ints, Ints]:
+) -> tuple[Ints, Ints, Ints]:
     """Walk back from the full ideal; stages are numbered from its end, then turned round."""
     stage = np.zeros(size, dtype=np.int64)
     of_class = np.zeros(size, dtype=np.int64)
+    copies = np.ones(size, dtype=np.int64)
     shifts = np.arange(64, dtype=np.uint64)
 
     def inside(k: int) -> NDArray[np.bool_]:
@@ -185,13 +194,14 @@ def _trace(
 
     number = 0
     while ideal != 0:
-        before, c = int(parent[ideal, state]), int(by_class[ideal, state])
+        before = int(parent[ideal, state])
+        r, c = divmod(int(option[ideal, state]), classes)
         here = inside(ideal) & ~inside(before)
-        stage[here], of_class[here] = number, c
+        stage[here], of_class[here], copies[here] = number, c, r + 1
         number += 1
-        state -= int(stride[c])
+        state -= (r + 1) * int(stride[c])
         ideal = before
-    return number - 1 - stage, of_class
+    return number - 1 - stage, of_class, copies
 
 
 def _grow(array: NDArray[np.generic], room: int, fill: float) -> NDArray[np.generic]:
@@ -272,13 +282,14 @@ def _run(
     digits: Ints,
     stride: Ints,
     counts: Ints,
+    copies: Ints,
     keys: NDArray[np.uint64],
     bits: NDArray[np.uint64],
     hashes: NDArray[np.uint64],
     chain: Ints,
     best: Floats,
     parent: NDArray[np.int32],
-    by_class: NDArray[np.int8],
+    option: NDArray[np.int16],
     table: NDArray[np.int32],
     head: Ints,
     place: Ints,
@@ -293,6 +304,7 @@ def _run(
     one = np.uint64(1)
     mask = np.uint64(len(table) - 1)
     total = work.sum(axis=0)
+    most = copies.max()
 
     where = np.zeros(size, dtype=np.int8)  # 0 outside, 1 in I, 2 in S
     missing = np.zeros(size, dtype=np.int64)
@@ -426,12 +438,12 @@ def _run(
                     continue
                 if sources[d] > 0:
                     base += input_s[c]
-                if base + stay * io[c] < limit[0]:
+                if base + stay * io[c] < limit[0] * copies[c]:
                     alive = True
                     crossing = base + (enter + leave) * io[c]
                     crossing = max(crossing, (enter + both[0] * leave) * in_s[c])
                     crossing = max(crossing, (leave + both[0] * enter) * out_s[c])
-                    if crossing < limit[0]:
+                    if crossing < limit[0] * copies[c]:
                         load[c] = crossing
                         any_load = True
             if not alive:
@@ -449,17 +461,19 @@ def _run(
 
             # -- J = I + S: better states for its ideal -------------------------------------------
             target = -1
-            for c in range(classes):
-                if load[c] >= limit[0]:
+            for choice in range(classes * most):
+                c, r = choice % classes, choice // classes + 1
+                if r > copies[c] or load[c] >= limit[0] * r:
                     continue
+                share = load[c] / r
                 for m in range(num_useful):
                     s = useful[m]
-                    if digits[s, c] >= counts[c]:
+                    if digits[s, c] + r > counts[c]:
                         continue
-                    value = max(best[k, s], load[c])
+                    value = max(best[k, s], share)
                     if value >= limit[0]:
                         continue
-                    s2 = s + stride[c]
+                    s2 = s + r * stride[c]
                     enough = True
                     for p in range(prices):
                         if left[d, p] > limit[0] * capacity[s2, p] * (1 + 1e-12) + 1e-300:
@@ -503,7 +517,7 @@ def _run(
                     if value < best[target, s2]:
                         best[target, s2] = value
                         parent[target, s2] = k
-                        by_class[target, s2] = c
+                        option[target, s2] = choice
                         if target == place[2]:
                             limit[0] = min(limit[0], value * (1 - 1e-9))
         head[place[1]] = chain[k]

@@ -64,7 +64,7 @@ class LabelPass:
 def label_pass(
     relaxation: Relaxation,
     bar: float,
-    cap: int,
+    cap: int | None,
     watch: Watch,
     *,
     most: int = MOST_LABELS,
@@ -78,11 +78,11 @@ def label_pass(
         Multipliers and memories of the completions; any are valid, good ones prune more.
     bar : float
         Labels that cannot end below it are dropped, at no loss to the bound below the bar.
-    cap : int
-        Most labels kept per layer and class.
+    cap : int, optional
+        Most labels kept per layer and class (of four times as many made); None: all.
     watch : Watch
     most : int
-        Most labels made.
+        Most labels made; what comes later is dropped.
     elementary : bool
         Whether a class may be used as often as it has nodes only.
 
@@ -118,18 +118,21 @@ def label_pass(
     used = np.empty((most, words), dtype=np.int64)
     link = np.empty((most, 5), dtype=np.int32)
     head = np.full(shape, -1, dtype=np.int32)
+    pool = np.empty((*shape, 0 if cap is None else 4 * cap), dtype=np.int32)
+    filled = np.zeros(shape, dtype=np.int32)
     tally = np.array([0, -1], dtype=np.int64)
     level = np.array([bar + constant, np.inf, constant])
     b, rows = 0, model.num_layers
     # The bar is a placement's cost plus what tolls and prices bring in: see `_advance`.
     while b < rows:
         b = _advance(
-            b, CHUNK, cap, elementary, model.prefix, model.move, prefix, move, model.hi,
+            b, CHUNK, most if cap is None else cap, elementary, model.prefix, model.move, prefix, move, model.hi,
             relaxation.toll, offset, memories.bits, memories.base, memories.first, rest, begin,
-            limits, least_rest, least_begin, reduced, value, used, link, head, tally, level, longest,
+            limits, least_rest, least_begin, reduced, value, used, link, head, pool, filled, tally,
+            level, longest,
         )  # fmt: skip
         if b < rows and watch.expired():
-            level[1] = min(level[1], _open_bound(b, reduced, link, head, rest))
+            level[1] = min(level[1], _open_bound(b, longest, link, head, pool, filled))
             break
     runs = _runs_of(link, int(tally[1]))
     found = float(value[tally[1], 0]) if tally[1] >= 0 else np.inf
@@ -173,6 +176,21 @@ def _sort(items: Ints, count: int, key: Floats) -> None:
             k = child
             child = 2 * k + 1
         items[k] = moving
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _sift(heap: Ints, root: int, key: Floats) -> None:
+    """Restore the heap (largest key first) below `root`."""
+    moving = heap[root]
+    k, child = root, 2 * root + 1
+    while child < len(heap):
+        if child + 1 < len(heap) and key[heap[child + 1]] > key[heap[child]]:
+            child += 1
+        if key[heap[child]] <= key[moving]:
+            break
+        heap[k] = heap[child]
+        k, child = child, 2 * child + 1
+    heap[k] = moving
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -231,15 +249,19 @@ def _state(used: Ints, label: int, bit: int, bits: Ints, base: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _open_bound(b: int, reduced: Floats, link: Ints, head: Ints, rest: Floats) -> float:
+def _open_bound(
+    b: int, longest: Floats, link: Ints, head: Ints, pool: Ints, filled: Ints
+) -> float:
     """Least reduced cost that a label waiting at layer b or later may still end with."""
     best = np.inf
     for e in range(b, head.shape[0]):
         for c in range(head.shape[1]):
             label = head[e, c]
             while label >= 0:
-                best = min(best, reduced[label] + rest[link[label, 4], e])
+                best = min(best, longest[label])
                 label = link[label, 1]
+            for q in range(filled[e, c]):
+                best = min(best, longest[pool[e, c, q]])
     return best
 
 
@@ -269,17 +291,21 @@ def _advance(
     used: Ints,
     link: Ints,
     head: Ints,
+    pool: Ints,
+    filled: Ints,
     tally: Ints,
     level: Floats,
     longest: Floats,
 ) -> int:
     """Extend all labels that end at layer b, then b + 1, ...; returns the next layer.
 
-    ``link[label]`` is (label before, next at the same place, class, end, state); ``tally`` is (labels
-    made, best complete label), ``level`` is (bar, least that a cap has dropped, constant).
+    ``link[label]`` is (label before, next at the same place, class, end, state), ``longest`` the
+    least reduced cost that it may end with; ``tally`` is (labels made, best complete label),
+    ``level`` (bar, least that a cap has dropped, constant). Labels wait in lists (``head``) or,
+    with a cap, in heaps (``pool``).
     """
     count, classes = hi.shape[0] - 1, hi.shape[1]
-    kinds = len(limits)
+    kinds, room = len(limits), pool.shape[2]
     items = np.empty(1024, dtype=np.int64)
     more = np.empty(kinds)
     work = 0
@@ -290,9 +316,17 @@ def _advance(
                 items[0] = -1
             else:
                 kept = 0
-                label = head[b, c]
+                label = head[b, c] if room == 0 else -1
+                for q in range(filled[b, c]):
+                    if q == len(items):
+                        longer = np.empty(room, dtype=np.int64)
+                        longer[:q] = items
+                        items = longer
+                    if longest[pool[b, c, q]] < level[0]:
+                        items[kept] = pool[b, c, q]
+                        kept += 1
                 while label >= 0:
-                    if reduced[label] + rest[link[label, 4], b] < level[0]:
+                    if longest[label] < level[0]:
                         if kept == len(items):
                             longer = np.empty(2 * kept, dtype=np.int64)
                             longer[:kept] = items
@@ -303,9 +337,6 @@ def _advance(
                 _sort(items, kept, value[:, 0])
                 kept = _undominated(items, kept, value, used)
                 if kept > cap:
-                    for q in range(kept):
-                        total = reduced[items[q]] + rest[link[items[q], 4], b]
-                        longest[items[q]] = total
                     _sort(items, kept, longest)
                     level[1] = min(level[1], longest[items[cap]])
                     kept = cap
@@ -349,7 +380,13 @@ def _advance(
                         if not fits:
                             continue
                         new = tally[0]
-                        if new == len(reduced):
+                        if room > 0 and e < count and filled[e, d] == room:
+                            worst = longest[pool[e, d, 0]]
+                            level[1] = min(level[1], max(worst, total + rest[state, e]))
+                            if total + rest[state, e] >= worst:
+                                continue
+                            new = pool[e, d, 0]
+                        elif new == len(reduced):
                             level[1] = min(level[1], total + rest[state, e])
                             continue
                         reduced[new] = total
@@ -369,13 +406,25 @@ def _advance(
                             if value[new, 0] + level[2] >= level[0]:
                                 continue
                             level[0] = value[new, 0] + level[2]
-                            tally[1] = new
+                        longest[new] = total + rest[state, e]
                         link[new, 0] = label
-                        link[new, 1] = head[e, d]
                         link[new, 2] = d
                         link[new, 3] = e
                         link[new, 4] = state
-                        head[e, d] = new
-                        tally[0] = new + 1
+                        if e == count:
+                            tally[1] = new
+                        elif room == 0:
+                            link[new, 1] = head[e, d]
+                            head[e, d] = new
+                        elif filled[e, d] < room:
+                            pool[e, d, filled[e, d]] = new
+                            filled[e, d] += 1
+                            if filled[e, d] == room:
+                                for root in range(room // 2 - 1, -1, -1):
+                                    _sift(pool[e, d], root, longest)
+                        else:
+                            _sift(pool[e, d], 0, longest)
+                        if new == tally[0]:
+                            tally[0] += 1
         b += 1
     return b

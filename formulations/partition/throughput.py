@@ -1,6 +1,7 @@
 """The throughput roads in one call: which is taken when, and how they help each other.
 
 chain, contiguous             reachability over sets of nodes, any order (`bottleneck`), exact
+replicas, contiguous          either of the two with classes of identical nodes (`replication`)
 graph, contiguous             order warm start (`topological`), then ideals (`ideals`), exact where
                               no link carries a load
 graph, free, or links that    annealing (`anneal`) over the bound of the node loads and the ideals
@@ -13,20 +14,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import bottleneck
+from . import bottleneck, replication
 from .anneal import anneal
 from .contracted import Contracted
-from .ideals import MAX_STATES, STEP, IdealResult, num_states, solve_ideals
+from .ideals import MAX_STATES, STEP, num_states, solve_ideals
+from .judged import offer_stages
 from .outcome import Outcome, Watch
-from .solution import Partition
 from .topological import solve_orders
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from .problem import PartitionProblem
-
-    Ints = NDArray[np.int64]
 
 
 def applies(problem: PartitionProblem) -> bool:
@@ -60,8 +57,10 @@ def solve_throughput(
             anneal(problem, Contracted.of(problem), watch, watch.placement, seed=seed, rounds=rounds)
             return _end(watch, f"{found.method}, annealing")
         return found
+    if replication.applies(problem):
+        return replication.solve_replicated(problem, watch)
     graph = Contracted.of(problem)
-    floor = graph.load_bound() / problem.max_replicas
+    floor = graph.load_bound(problem.max_replicas)
     watch.tighten(floor)
     if not np.isfinite(floor):
         return Outcome(None, np.inf, "node loads")
@@ -70,7 +69,7 @@ def solve_throughput(
     else:
         method = "annealing"
         start = Contracted.of(problem.replace(contiguous=True))
-        _offer(problem, start, watch, solve_orders(start))
+        offer_stages(problem, start, watch, solve_orders(start))
     if watch.gap > watch.relative_gap and not watch.expired():
         anneal(problem, graph, watch, watch.placement, seed=seed, rounds=rounds)
         method = method if method == "annealing" else f"{method}, annealing"
@@ -82,30 +81,15 @@ def _contiguous(problem: PartitionProblem, graph: Contracted, watch: Watch) -> s
     if num_states(graph) > MAX_STATES:
         return "node loads"
     warm = solve_orders(graph)
-    _offer(problem, graph, watch, warm)
+    offer_stages(problem, graph, watch, warm)
     if watch.expired():
         return "topological orders"
     cutoff = min(watch.objective, warm.value) * (1 - STEP)
     found = solve_ideals(graph, cutoff, watch.expired)
-    _offer(problem, graph, watch, found)
-    if found.complete and problem.max_replicas == 1:
+    offer_stages(problem, graph, watch, found)
+    if found.complete:
         watch.tighten(min(found.value, cutoff))
     return "ideals of the graph"
-
-
-def _offer(problem: PartitionProblem, graph: Contracted, watch: Watch, found: IdealResult) -> None:
-    """Judge stages of classes as a placement, and report it when feasible."""
-    if found.stage_of_vertex is None or found.class_of_vertex is None:
-        return
-    free = [list(nodes) for nodes in graph.members]
-    node = np.empty(graph.num_vertices, dtype=np.int64)
-    for stage in np.unique(found.stage_of_vertex):
-        here = found.stage_of_vertex == stage
-        node[here] = free[int(found.class_of_vertex[here][0])].pop(0)
-    placement: Ints = node[graph.vertex_of_layer]
-    partition = Partition.from_indices(problem, placement)
-    if not partition.violations():
-        watch.offer(placement, partition.objective)
 
 
 def _end(watch: Watch, method: str) -> Outcome:

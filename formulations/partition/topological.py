@@ -6,6 +6,7 @@ and costs O(V^2) stages. Over a good order the result was optimal on most publis
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
-def solve_orders(graph: Contracted, cutoff: float = np.inf) -> IdealResult:
+def solve_orders(
+    graph: Contracted, cutoff: float = np.inf, max_replicas: int = 1
+) -> IdealResult:
     """Best contiguous plan over a few topological orders of the vertices.
 
     Parameters
@@ -27,20 +30,29 @@ def solve_orders(graph: Contracted, cutoff: float = np.inf) -> IdealResult:
     graph : Contracted
     cutoff : float
         Only plans below it are looked for.
+    max_replicas : int
+        How many nodes of a class may share a stage.
 
     Returns
     -------
     IdealResult
         In the numbering of `graph`; never `complete`, since other orders may be better.
     """
-    best = IdealResult(np.inf, None, None, False, 0, 0)
+    best = IdealResult(np.inf, None, None, None, False, 0, 0)
     for order in orders(graph):
-        found = solve_ideals(graph.reordered(order, chain=True), cutoff)
-        if found.stage_of_vertex is None or found.class_of_vertex is None:
+        line = graph.reordered(order, chain=True)
+        found = solve_ideals(line, cutoff, max_replicas=max_replicas)
+        if found.stage_of_vertex is None:
             continue
-        stage, of_class = np.empty_like(order), np.empty_like(order)
-        stage[order], of_class[order] = found.stage_of_vertex, found.class_of_vertex
-        best = IdealResult(found.value, stage, of_class, False, found.ideals, found.stages)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        best = replace(
+            found,
+            stage_of_vertex=found.stage_of_vertex[rank],
+            class_of_vertex=None if found.class_of_vertex is None else found.class_of_vertex[rank],
+            copies_of_vertex=None if found.copies_of_vertex is None else found.copies_of_vertex[rank],
+            complete=False,
+        )
         cutoff = found.value * (1 - STEP)
     return best
 

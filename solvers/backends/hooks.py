@@ -71,12 +71,16 @@ class Runner:
             Called once, beside setting `stopped`, to end the solve early.
         """
         failures: list[BaseException] = []
+        # Not the thread's own state: an interrupted Thread.join() takes a live thread for dead.
+        ended = threading.Event()
 
         def guarded() -> None:
             try:
                 work()
             except BaseException as error:  # handed to the caller's thread below
                 failures.append(error)
+            finally:
+                ended.set()
 
         def halt() -> None:
             self.stopped.set()
@@ -87,8 +91,7 @@ class Runner:
         thread.start()
         while True:
             try:
-                thread.join(POLL_S)
-                done = not thread.is_alive()
+                done = ended.wait(POLL_S)
                 self._deliver()
                 if done:
                     break
@@ -99,7 +102,7 @@ class Runner:
                 halt()
             except BaseException:
                 halt()
-                thread.join()
+                ended.wait()
                 raise
         if failures:
             raise failures[0]

@@ -114,7 +114,7 @@ def solve(
         )
 
     runner.run(work, interrupter.interrupt)
-    return _result(mathopt, model, results[0], variables, backend, scale, runner)
+    return _result(mathopt, model, results[0], variables, options, scale, runner)
 
 
 def to_proto(model: LinearModel, scale: float = 1.0) -> Any:
@@ -181,12 +181,13 @@ def _result(
     model: LinearModel,
     result: Any,
     variables: list[Any],
-    backend: str,
+    options: SolveOptions,
     scale: float,
     runner: Runner,
 ) -> RawResult:
     import ortools
 
+    backend = options.backend or "cp-sat"
     version = f"OR-Tools {backend.upper()} {ortools.__version__}"
     ended, reason = result.termination, result.termination.reason
     kind = mathopt.TerminationReason
@@ -230,6 +231,9 @@ def _result(
             mathopt.Limit.ITERATION: Limit.NODES,
         }
         limit = Limit.INTERRUPT if runner.interrupted else limits.get(ended.limit)
+        # CP-SAT leaves the kind of limit undetermined; the clock tells.
+        if limit is None and result.solve_time().total_seconds() >= 0.95 * options.time_limit_s:
+            limit = Limit.TIME
         why = Reason.NO_SOLUTION if x is None else Reason.FEASIBLE
         return RawResult(x, why, bound, limit, version, duals)
     return RawResult(None, Reason.ERROR, bound, None, version)
