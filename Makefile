@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find . -path ./$(VENV) -prune -o -path ./build -prune -o -path ./.types -prune \
-	-o \( -path './formulations/*' -o -path './solvers/*' -o -path './adapters/*' -o -path './*.py' \) \
+	-o \( -path './formulations/*' -o -path './solvers/*' -o -path './adapters/*' -o -path './examples/*' -o -path './*.py' \) \
 	-not -path './tests/*' -not -path './benchmarks/*' -type f -not -name '*.pyc' -print \
 	| grep -v __pycache__)
 WORKERS ?= 2
@@ -48,7 +48,7 @@ lint: $(VENV)/.dev  ## ruff
 types: $(VENV)/.dev  ## mypy --strict and pyright
 	mkdir -p .types && ln -sfn .. .types/orbweave
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 test: lint types wheel  ## set up and pass the tests, on the installed wheel
 	ORBWEAVE_WHEEL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal

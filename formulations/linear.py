@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A named, shaped run of columns or rows: element k stands at ``start + k`` (C order)."""
+    """A named, shaped run of columns or rows: element k stands at ``start + k`` (C order).
+
+    Columns that are `implied` come out whole, at no extra cost, once the integer ones are: a
+    solver may take them as continuous or as integer, whichever suits it.
+    """
 
     name: str
     start: int
     shape: tuple[int, ...]
+    implied: bool = False
 
     @property
     def size(self) -> int:
@@ -82,6 +87,14 @@ class LinearModel:
         """The column block of that name."""
         names = [block.name for block in self.columns]
         return self.columns[names.index(checks.known("column block", name, names))]
+
+    @property
+    def implied(self) -> NDArray[np.bool_]:
+        """Columns that come out whole once the integer ones are, shape (num_columns,)."""
+        marks = np.zeros(self.num_columns, dtype=bool)
+        for block in self.columns:
+            marks[block.start : block.stop] = block.implied
+        return marks
 
     def objective(self, x: Floats) -> float:
         """Objective value of a vector."""
@@ -139,11 +152,15 @@ class ModelBuilder:
         lower: ArrayLike = 0.0,
         upper: ArrayLike = np.inf,
         integer: bool = False,
+        implied: bool = False,
     ) -> Ints:
-        """Add a block of variables; returns their column numbers in the given shape."""
+        """Add a block of variables; returns their column numbers in the given shape.
+
+        With `implied` they are continuous, and whole once the integer ones are; see `Block`.
+        """
         shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
         start = self.columns[-1].stop if self.columns else 0
-        block = Block(name, start, shape)
+        block = Block(name, start, shape, implied)
         self.columns.append(block)
         low = np.broadcast_to(np.asarray(lower, dtype=np.float64), shape).ravel()
         high = np.broadcast_to(np.asarray(upper, dtype=np.float64), shape).ravel()

@@ -83,6 +83,7 @@ class _Run:
     options: SolveOptions
     methods: tuple[str, ...] = ()
     backend: str = ""
+    running: str = ""
     rejected: str = ""
     infeasible: bool = False
 
@@ -91,9 +92,11 @@ class _Run:
         for road in roads:
             if self.methods and self.watch.expired():
                 return
+            self.running = next(name for name, row in ROADS.items() if row is road)
             outcome = road.run(self.problem, self.watch, self.options)
             if self.watch.backend:
                 self.backend = self.watch.backend
+            self.running = ""
             self.methods += (outcome.method,)
             self.accept(outcome)
             if self.infeasible:
@@ -122,7 +125,9 @@ class _Run:
 
     def judge(self, *, interrupted: bool) -> SolveResult[Partition]:
         """Turn what the watch holds into a result that states only what was checked."""
-        watch, method = self.watch, " + ".join(dict.fromkeys(self.methods))
+        watch, method = self.watch, " + ".join(
+            dict.fromkeys(row for row in (*self.methods, self.running) if row)
+        )
         limit = Limit.INTERRUPT if interrupted else None
         if limit is None and watch.elapsed_s >= watch.time_limit_s:
             limit = Limit.TIME

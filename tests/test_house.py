@@ -68,7 +68,7 @@ def test_imports_point_down_and_frameworks_are_lazy(path: Path) -> None:
 def test_every_subpackage_is_listed_for_the_wheel() -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     listed = set(data["tool"]["setuptools"]["packages"])
-    there = {"orbweave"} | {
+    there = {"orbweave", "orbweave.examples"} | {
         ".".join(("orbweave", *path.parent.relative_to(ROOT).parts))
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("__init__.py")

@@ -11,7 +11,7 @@ import pytest
 from orbweave.adapters.device_graphs import read_msr
 from orbweave.formulations.network import Link, Network, Node
 from orbweave.formulations.partition import Partition, PartitionProblem, Training
-from orbweave.formulations.partition import bottleneck
+from orbweave.formulations.partition import stages
 from orbweave.formulations.partition.bottleneck import chain_loads, solve_bottleneck
 from orbweave.formulations.partition.contracted import Contracted
 from orbweave.formulations.partition.ideals import solve_ideals
@@ -19,6 +19,9 @@ from orbweave.formulations.partition.outcome import Watch
 from orbweave.formulations.partition.reach import best_reach
 from orbweave.formulations.partition.throughput import solve_throughput
 from orbweave.formulations.partition.topological import solve_orders
+from orbweave.solvers.backends import solve_model
+from orbweave.solvers.options import SolveOptions
+from orbweave.solvers.result import Reason
 from orbweave.formulations.profile import LayerProfile, ModelProfile
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "partition"
@@ -215,3 +218,29 @@ def test_replicated_stages_of_a_chain_are_proven(seed: int) -> None:
     assert partition.violations() == ()
     assert partition.objective == pytest.approx(best, rel=1e-9)
     assert outcome.bound == pytest.approx(best, rel=1e-6)
+
+
+# -- the ordered-stage closure -----------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(45))
+def test_the_ordered_stage_model_finds_what_enumeration_finds(seed: int) -> None:
+    shape = ("direct", "line", "io")[seed % 3]
+    problem = random_problem(100 + seed, chain=seed % 5 == 0, shape=shape)
+    if not stages.applies(problem):
+        problem = problem.replace(input_node=None, output_node=None)
+    assert stages.applies(problem)
+    best, argument = enumerate_best(problem)
+    if not problem.costs().allowed.any(axis=1).all():
+        assert argument is None
+        return
+    model = stages.build(problem)
+    raw = solve_model(model, SolveOptions(time_limit_s=60))
+    if argument is None:
+        assert raw.reason is Reason.INFEASIBLE
+        return
+    partition = Partition.from_indices(problem, stages.read(problem, model, raw.x))
+    assert partition.violations() == ()
+    assert partition.objective == pytest.approx(best, rel=2e-6)
+    assert raw.bound <= best * (1 + 1e-6)
+    start = stages.encode(problem, model, argument)
+    assert model.violation(start) < 1e-6
+    assert model.objective(start) == pytest.approx(best, rel=1e-6)

@@ -223,7 +223,7 @@ class _Draft:
 
     def edges(self) -> None:
         model, costs, (e, u, v) = self.model, self.costs, self.triples
-        self.y = model.variables("y", len(e), upper=1.0, integer=True)
+        self.y = model.variables("y", len(e), upper=1.0, implied=True)
         i, j = costs.edges.T
         for name, node, layer in (("leave", u, i), ("arrive", v, j)):
             rows = model.constraints(name, (len(i), costs.num_nodes), lower=0.0, upper=0.0)

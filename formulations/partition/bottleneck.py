@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .moves import route_hops
+from .contracted import similar_classes
 from .outcome import Outcome, Watch
 from .judged import offer_rows
 from .reach import ChainLoads, Stage, best_reach
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+#: Count vectors of the united classes that bound a chain over many kinds of nodes.
+COARSE_STATES = 1 << 12
 METHOD = "any-order reachability over a chain"
 
 
@@ -62,7 +64,7 @@ def solve_bottleneck(problem: PartitionProblem, watch: Watch | None = None) -> O
         if found.stages is not None:
             offer(problem, watch, loads, found.stages)
     else:
-        coarse = loads.merged(_similar(loads))
+        coarse = loads.merged(similar_classes(loads.seconds.T, loads.counts, COARSE_STATES))
         bound = best_reach(coarse, stop=watch.expired)
         watch.tighten(bound.bound)
         if np.isfinite(bound.bound):
@@ -235,25 +237,6 @@ def _swap_classes(
         else:
             classes.append([v])
     return tuple(tuple(members) for members in classes)
-
-
-def _similar(loads: ChainLoads, states: int = 1 << 12) -> list[list[int]]:
-    """Unions of classes, fastest next to fastest, small enough for the exact program."""
-    finite = np.where(np.isfinite(loads.seconds), loads.seconds, 0.0)
-    order = np.argsort(finite.sum(axis=1), kind="stable")
-    groups = [[int(c)] for c in order]
-    counts = [len(loads.members[int(c)]) for c in order]
-
-    def many() -> float:
-        return float(np.prod(np.array(counts, dtype=np.float64) + 1))
-
-    speed = [float(finite[int(c)].sum()) for c in order]
-    while len(groups) > 1 and many() > states:
-        k = int(np.argmin([speed[i + 1] / max(speed[i], 1e-300) for i in range(len(groups) - 1)]))
-        groups[k] += groups.pop(k + 1)
-        counts[k] += counts.pop(k + 1)
-        speed.pop(k + 1)
-    return groups
 
 
 def _edges(problem: PartitionProblem) -> tuple[tuple[int, int], ...]:

@@ -209,7 +209,7 @@ def applies(problem: PartitionProblem, weights: Mapping[str, float] | None = Non
     Latency of a training step with several micro-batches contains the bottleneck and is not
     additive; a limit on ``throughput`` is not additive either.
     """
-    if not problem.profile.is_chain:
+    if not problem.profile.is_chain or (problem.contiguous and problem.piece_edges is not None):
         return False
     if weights is None and problem.objective == "balance" and problem.reference is None:
         return False

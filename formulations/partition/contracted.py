@@ -15,7 +15,7 @@ a valid bound; with nothing but node loads (links without load) it is the judge'
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -182,24 +182,39 @@ class Contracted:
             arcs = np.stack([steps, steps + 1], axis=1)
         else:
             arcs = rank[self.arcs]
-        return Contracted(
+        return replace(
+            self,
             vertex_of_layer=rank[self.vertex_of_layer],
-            members=self.members,
             compute_s=self.compute_s[order],
             weight_bytes=self.weight_bytes[order],
             activation_bytes=self.activation_bytes[order],
-            memory_bytes=self.memory_bytes,
-            io_s_per_bit=self.io_s_per_bit,
-            input_s=self.input_s,
-            in_s_per_bit=self.in_s_per_bit,
-            out_s_per_bit=self.out_s_per_bit,
-            both_ways=self.both_ways,
             source=self.source[order],
             arcs=arcs,
-            tensor_bits=self.tensor_bits,
             tensor_from=rank[self.tensor_from],
             tensor_to=tuple(tuple(int(rank[v]) for v in to) for to in self.tensor_to),
-            prices=self.prices,
+        )
+
+    def merged(self, groups: Sequence[Sequence[int]]) -> Contracted:
+        """Classes united, each union as good as the best of its members in every respect.
+
+        Any plan of the original is one of the result with loads no higher: a relaxation.
+        """
+
+        def least(row: Floats) -> Floats:
+            return np.array([row[list(group)].min() for group in groups])
+
+        members = tuple(tuple(n for c in group for n in self.members[c]) for group in groups)
+        compute = np.stack([self.compute_s[:, list(g)].min(axis=1) for g in groups], axis=1)
+        return replace(
+            self,
+            members=members,
+            compute_s=np.ascontiguousarray(compute),
+            memory_bytes=-least(-self.memory_bytes),
+            io_s_per_bit=least(self.io_s_per_bit),
+            input_s=least(self.input_s),
+            in_s_per_bit=least(self.in_s_per_bit),
+            out_s_per_bit=least(self.out_s_per_bit),
+            prices=node_prices(compute, np.array([len(nodes) for nodes in members])),
         )
 
     def load_bound(self, max_replicas: int = 1) -> float:
@@ -245,6 +260,29 @@ def node_prices(compute_s: Floats, counts: Ints, steps: int = 40) -> Floats:
         mu = mu / float(mu @ counts)
     rows.append(kept)
     return np.array(rows)
+
+
+def similar_classes(compute_s: Floats, counts: Ints, states: int) -> list[list[int]]:
+    """Unions of classes, fastest next to fastest, with at most `states` count vectors.
+
+    Parameters
+    ----------
+    compute_s : ndarray, shape (V, C)
+    counts : ndarray of int64, shape (C,)
+    states : int
+    """
+    speed = np.where(np.isfinite(compute_s), compute_s, 0.0).sum(axis=0)
+    order = np.argsort(speed, kind="stable")
+    groups = [[int(c)] for c in order]
+    sizes = [int(counts[c]) for c in order]
+    slowest = [float(speed[c]) for c in order]
+    while len(groups) > 1 and np.prod(np.array(sizes, dtype=np.float64) + 1) > states:
+        steps = [slowest[k + 1] / max(slowest[k], 1e-300) for k in range(len(groups) - 1)]
+        k = int(np.argmin(steps))
+        groups[k] += groups.pop(k + 1)
+        sizes[k] += sizes.pop(k + 1)
+        slowest.pop(k + 1)
+    return groups
 
 
 def _external(

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 METHOD = "graph branch and bound"
-#: Bounds computed between two looks at the clock (about 50 ms).
-CHUNK = 50_000
+#: Work (bounds times what one looks at) between two looks at the clock, about 50 ms.
+CHUNK = 1_000_000
+#: Work on a proof at effort 1, a few seconds.
+PROOF = 40_000_000
 #: Layers squared times nodes times width of a beam that takes about a second.
 BEAM_WORK = 4e7
 
@@ -80,7 +82,7 @@ def solve_dag(
     if not watch.expired() and (size > 40 or best.placement is None):
         best.improve(steps // 4, 0.02, rng)
     if not watch.expired():
-        bound, finished = _prove(a, rest, best, watch, int(effort * 2_000_000))
+        bound, finished = _prove(a, rest, best, watch, effort)
         if finished:
             return Outcome(best.placement, bound, METHOD)
     for turn in range(6):
@@ -133,7 +135,7 @@ class _Best:
             self._last = found
 
 
-def _prove(a: Arrays, rest: Rest, best: _Best, watch: Watch, budget: int) -> tuple[float, bool]:
+def _prove(a: Arrays, rest: Rest, best: _Best, watch: Watch, effort: float) -> tuple[float, bool]:
     """Branch and bound until the tree, the time or the budget ends."""
     count, nodes = a.forward.shape
     state = np.full(count + 1, -1, dtype=np.int64)
@@ -143,8 +145,10 @@ def _prove(a: Arrays, rest: Rest, best: _Best, watch: Watch, budget: int) -> tup
     placement = np.zeros(count, dtype=np.int64)
     known = np.array([best.objective, math.inf])
     slack = watch.relative_gap / 2
+    each = count + nodes + len(a.link_s_per_bit) + len(a.next_layer)
+    budget = int(effort * PROOF / each) + 1
     while budget > 0:
-        part = min(CHUNK, budget)
+        part = min(CHUNK // each + 1, budget)
         finished = branch(a, rest, state, bounds, choice, turn, placement, known, slack, part)
         budget -= part
         if known[0] < best.objective:

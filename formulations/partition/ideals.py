@@ -39,7 +39,7 @@ MAX_STATES = 4096
 MAX_TABLE_BYTES = 1.5e9
 #: Relative step below the incumbent that a better plan must make.
 STEP = 1e-9
-#: Stages enumerated between two looks at the clock.
+#: Stages enumerated between two looks at the clock, fewer with many states.
 SLICE = 2_000_000
 
 
@@ -145,7 +145,7 @@ def solve_ideals(
         status = _run(
             *data, work, capacity, digits, stride, graph.counts, most_copies, keys,
             bits, hashes, chain, best, parent, option, table, head, place, limit,
-            place[3] + SLICE,
+            place[3] + max(SLICE // (1 + states * classes // 32), 1000),
         )  # fmt: skip
         if status == 0:
             break

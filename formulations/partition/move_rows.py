@@ -83,7 +83,7 @@ def add_moves(
     parts: list[tuple[Any, Any, Any, Any]] = [(y[own], costs.edges[e[own], 0], u[own], v[own])]
     sent = None
     if len(key):
-        carried = model.variables("carried", len(key), upper=1.0, integer=True)
+        carried = model.variables("carried", len(key), upper=1.0, implied=True)
         k = np.flatnonzero(shared >= 0)
         rows = model.constraints("carry", len(k), lower=0.0)
         model.add(rows, carried[shared[k]], 1.0)
@@ -94,7 +94,7 @@ def add_moves(
             sent = _add_senders(model, problem, y, triples)
     source, sink = costs.input_index, costs.output_index
     if source >= 0 and problem.multicast and len(costs.sources) > 1:
-        received = model.variables("received", costs.num_nodes, upper=1.0, integer=True)
+        received = model.variables("received", costs.num_nodes, upper=1.0, implied=True)
         rows = model.constraints("receive", (len(costs.sources), costs.num_nodes), lower=0.0)
         model.add(rows, received[None, :], 1.0)
         model.add(rows, x[costs.sources], -1.0)
@@ -119,7 +119,7 @@ def _add_senders(
     tensor, node = senders(problem, triples)
     if not len(tensor):
         return None
-    sent = model.variables("sent", len(tensor), upper=1.0, integer=True)
+    sent = model.variables("sent", len(tensor), upper=1.0, implied=True)
     column = np.full((costs.num_layers, costs.num_nodes), -1, dtype=np.int64)
     column[tensor, node] = sent
     edge, n = np.nonzero(column[costs.edges[:, 0]] >= 0)

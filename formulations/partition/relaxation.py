@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Most relaxed paths kept, the latest ones.
 MOST_PATHS = 64
+#: Largest multiplier over the best placement's value: more forbids no more, and rounds away bounds.
+HIGHEST = 100.0
 
 
 @dataclass(slots=True, eq=False)
@@ -134,10 +136,10 @@ def descend(relaxation: Relaxation, upper: float, steps: int, watch: Watch) -> N
         norm = float(excess @ excess)
         if norm < 1e-18:
             return
-        target = upper if np.isfinite(upper) else bound + 0.05 * abs(bound)
+        target = _target(relaxation, upper)
         direction = 0.7 * direction + excess
         length = factor * max(target - bound, 1e-9 * abs(target)) / norm
-        here = np.maximum(here + length * direction, 0.0)
+        here = np.clip(here + length * direction, 0.0, HIGHEST * abs(target))
 
 
 def polish(
@@ -160,8 +162,7 @@ def polish(
     size = len(relaxation.multipliers)
     goal = np.append(np.zeros(size), -1.0)
     rows, sides = [], []
-    here = relaxation.multipliers
-    box = max(0.5 * float(np.median(here[here > 0], )) if (here > 0).any() else 0.0, 1e-3 * upper)
+    here, box = relaxation.multipliers, 0.0
     for _ in range(steps):
         if watch.expired():
             return
@@ -169,11 +170,17 @@ def polish(
         bound, excess = relaxation.value(here, upper)
         if np.isinf(bound):
             return
+        target = _target(relaxation, upper)
+        if not rows:
+            positive = here[here > 0]
+            box = max(float(np.median(positive)) / 2 if len(positive) else 0.0, 1e-3 * abs(target))
         # The bound is concave in the multipliers: it lies below its tangent here.
         rows.append(np.append(-excess, 1.0))
         sides.append(bound - float(excess @ here))
-        centre = relaxation.multipliers
-        limits = np.column_stack([np.maximum(centre - box, 0.0), centre + box])
+        centre, highest = relaxation.multipliers, HIGHEST * abs(target)
+        limits = np.column_stack(
+            [np.maximum(centre - box, 0.0), np.minimum(centre + box, highest)]
+        )
         found = linprog(
             goal, np.array(rows), np.array(sides), bounds=[*limits.tolist(), (None, None)]
         )
@@ -181,14 +188,18 @@ def polish(
             return
         here = np.maximum(found.x[:-1], 0.0)
         gain = -found.fun - relaxation.bound
-        tight = (np.abs(here - centre) > box * (1 - 1e-6)).any()
-        if gain < max(close * (upper - relaxation.bound), 1e-9 * abs(upper)):
-            if not tight:
+        if gain < max(close * (target - relaxation.bound), 1e-9 * abs(target)):
+            moved = np.abs(here - centre)
+            if (moved < box * (1 - 1e-6)).all() or box > abs(target):
                 return
             box *= 2.0
         elif bound < before:
             box *= 0.9
-    return
+
+
+def _target(relaxation: Relaxation, upper: float) -> float:
+    """The best placement's value, or a guess at it."""
+    return upper if np.isfinite(upper) else relaxation.bound + 0.05 * abs(relaxation.bound)
 
 
 def _cheapest(

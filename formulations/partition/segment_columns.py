@@ -73,7 +73,7 @@ def build(problem: PartitionProblem, upper: float = math.inf) -> LinearModel:
     weights = objective_weights(problem)
     run = model.variables("run", len(runs.node), upper=1.0, integer=True)
     hop = model.variables(
-        "hop", (count - 1, width, width), upper=np.isfinite(runs.move) & runs.can_hop, integer=True
+        "hop", (count - 1, width, width), upper=np.isfinite(runs.move) & runs.can_hop, implied=True
     )
     row = model.constraints("begin", 1, lower=1.0, upper=1.0)
     model.add(row, run[runs.first == 0], 1.0)

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import bottleneck, replication
 from .anneal import anneal
-from .contracted import Contracted
+from .contracted import Contracted, similar_classes
 from .ideals import MAX_STATES, STEP, num_states, solve_ideals
 from .judged import offer_stages
 from .outcome import Outcome, Watch
@@ -24,6 +24,13 @@ from .topological import solve_orders
 
 if TYPE_CHECKING:
     from .problem import PartitionProblem
+
+
+#: Share of the time left that the ideals may take; the rest is for annealing and a MILP.
+IDEALS_SHARE = 0.6
+#: States times classes beyond which unions of similar classes are tried first, and their states.
+MANY_STATES = 512
+COARSE_STATES = 48
 
 
 def applies(problem: PartitionProblem) -> bool:
@@ -65,7 +72,7 @@ def solve_throughput(
     if not np.isfinite(floor):
         return Outcome(None, np.inf, "node loads")
     if problem.contiguous:
-        method = _contiguous(problem, graph, watch)
+        method = _contiguous(problem, graph, watch, seed)
     else:
         method = "annealing"
         start = Contracted.of(problem.replace(contiguous=True))
@@ -76,20 +83,37 @@ def solve_throughput(
     return _end(watch, method)
 
 
-def _contiguous(problem: PartitionProblem, graph: Contracted, watch: Watch) -> str:
+def _contiguous(problem: PartitionProblem, graph: Contracted, watch: Watch, seed: int) -> str:
     """Orders, then ideals; reports to `watch` and returns the road's name."""
-    if num_states(graph) > MAX_STATES:
-        return "node loads"
-    warm = solve_orders(graph)
-    offer_stages(problem, graph, watch, warm)
-    if watch.expired():
-        return "topological orders"
-    cutoff = min(watch.objective, warm.value) * (1 - STEP)
-    found = solve_ideals(graph, cutoff, watch.expired)
-    offer_stages(problem, graph, watch, found)
-    if found.complete:
-        watch.tighten(min(found.value, cutoff))
-    return "ideals of the graph"
+    until = watch.elapsed_s + IDEALS_SHARE * watch.remaining_s
+
+    def stop() -> bool:
+        return watch.expired() or watch.elapsed_s > until
+
+    method = "topological orders"
+    if num_states(graph) <= MAX_STATES:
+        warm = solve_orders(graph)
+        offer_stages(problem, graph, watch, warm)
+        best = min(watch.objective, warm.value)
+    else:
+        best = np.inf
+    if num_states(graph) * len(graph.members) > MANY_STATES:
+        # Too many kinds of nodes for a quick proof: bound by unions of similar ones first.
+        anneal(problem, graph, watch, watch.placement, seed=seed, rounds=4)
+        best = min(best, watch.objective)
+        coarse = graph.merged(similar_classes(graph.compute_s, graph.counts, COARSE_STATES))
+        found = solve_ideals(coarse, best * (1 - STEP), stop)
+        method = "ideals over unions of classes"
+        if found.complete:
+            watch.tighten(min(found.value, best * (1 - STEP)))
+    if num_states(graph) <= MAX_STATES and not stop():
+        cutoff = best * (1 - STEP)
+        found = solve_ideals(graph, cutoff, stop)
+        offer_stages(problem, graph, watch, found)
+        method = "ideals of the graph"
+        if found.complete:
+            watch.tighten(min(found.value, cutoff))
+    return method
 
 
 def _end(watch: Watch, method: str) -> Outcome:

@@ -92,7 +92,7 @@ class Runner:
         while True:
             try:
                 done = ended.wait(POLL_S)
-                self._deliver()
+                self.deliver()
                 if done:
                     break
             except KeyboardInterrupt:
@@ -107,7 +107,8 @@ class Runner:
         if failures:
             raise failures[0]
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Hand what the solver's thread has reported to the hooks."""
         while not self._reports.empty():
             x, value = self._reports.get()
             if x is None:

@@ -7,6 +7,7 @@ primal-dual hybrid gradient", NeurIPS 2021; GLOP is a revised simplex.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,9 @@ def solve(
     backend = options.backend or "cp-sat"
     if backend != "cp-sat" and model.integer.any():
         raise ValueError(f"{backend} solves linear programmes; this model has integer columns")
+    if backend == "cp-sat":
+        # It reasons on whole numbers: what comes out whole anyway is better stated so.
+        model = dataclasses.replace(model, integer=model.integer | model.implied)
     scale = objective_scale(model)
     opt_model = mathopt.Model.from_model_proto(to_proto(model, scale))
     kinds = {
