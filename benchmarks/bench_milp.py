@@ -1,6 +1,6 @@
-"""The partition MILPs: build, solve and read timed apart, and the same model term by term in Pyomo.
+"""The partition MILPs: build, solve and read timed apart, beside the same model in Pyomo.
 
-Run ``python benchmarks/bench_milp.py`` for the table, or ``pytest benchmarks/bench_milp.py`` for the
+``python benchmarks/bench_milp.py`` prints the table, ``pytest benchmarks/bench_milp.py`` runs the
 assertions. The Pyomo model is written the way Pyomo's own documentation writes models (sets,
 rules, expressions) from the same costs, and must reach the same optimum.
 """
@@ -113,10 +113,9 @@ def fresh(problem: ow.PartitionProblem) -> ow.PartitionProblem:
     return problem.replace()
 
 
-@pytest.mark.parametrize("size", [(80, 8), (200, 16)])
-def test_time_outside_the_solver(size: tuple[int, int]) -> None:
-    ours(free_chain(4, 2), assignment)  # compile and import once
-    times = ours(fresh(free_chain(*size)), assignment)
+def test_time_outside_the_solver() -> None:
+    ours(chain_instance(6, 3), segment_columns)  # compile and import once
+    times = ours(chain_instance(80, 8), segment_columns)
     assert times.outside < 0.20
 
 
@@ -126,8 +125,7 @@ def test_faster_than_term_by_term() -> None:
     term_by_term(free_chain(4, 2))
     mine, theirs = ours(fresh(problem), assignment), term_by_term(fresh(problem))
     assert mine.objective == pytest.approx(theirs.objective, rel=1e-6)
-    assert theirs.build_s > 10 * mine.build_s
-    assert theirs.total_s > mine.total_s
+    assert theirs.total_s > 10 * mine.total_s
 
 
 @pytest.mark.parametrize("part", ["build", "solve", "read"])
@@ -183,7 +181,10 @@ def main() -> int:
             f"{theirs.total_s / mine.total_s:.1f}x; objectives differ by "
             f"{abs(theirs.objective / mine.objective - 1):.1e}"
         )
-    row("80 x 8 segments, memory 1.3", ours(chain_instance(80, 8), segment_columns))
+    row("400 x 32 assignment, arrays", ours(free_chain(400, 32), assignment))
+    for size in ((80, 8), (120, 10)):
+        times = ours(chain_instance(*size), segment_columns)
+        row(f"{size[0]} x {size[1]} segments, memory 1.3", times)
     for backend in ("highs", "cp-sat"):
         problem = chain_instance(30, 5)
         row(f"30 x 5 segments, {backend}", ours(fresh(problem), segment_columns, backend))

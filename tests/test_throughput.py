@@ -8,21 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orbweave.adapters.device_graphs import read_msr
 from orbweave.formulations.network import Link, Network, Node
-from orbweave.formulations.partition import Partition, PartitionProblem, Training
-from orbweave.formulations.partition import stages
-from orbweave.formulations.partition.bottleneck import chain_loads, solve_bottleneck
-from orbweave.formulations.partition.contracted import Contracted
-from orbweave.formulations.partition.ideals import solve_ideals
+from orbweave.formulations.partition import Partition, PartitionProblem, Training, stages
 from orbweave.formulations.partition.outcome import Watch
-from orbweave.formulations.partition.reach import best_reach
 from orbweave.formulations.partition.throughput import solve_throughput
-from orbweave.formulations.partition.topological import solve_orders
+from orbweave.formulations.profile import LayerProfile, ModelProfile
 from orbweave.solvers.backends import solve_model
 from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.result import Reason
-from orbweave.formulations.profile import LayerProfile, ModelProfile
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "partition"
 needs_reference = pytest.mark.skipif(
@@ -59,12 +52,19 @@ def random_problem(seed: int, *, chain: bool, shape: str, layers: int = 5, nodes
     total = profile.column("weight_bytes").sum() + 60
     few = rng.random() < 0.5  # few kinds of nodes, so that classes have several members
     speeds = rng.choice([5e11, 1e12, 2e12] if not few else [1e12, 1e12, 3e12], nodes)
-    room = rng.choice([0.5, 0.7, 1.0], nodes) * total if rng.random() < 0.5 else np.full(nodes, np.inf)
+    room = (
+        rng.choice([0.5, 0.7, 1.0], nodes) * total if rng.random() < 0.5 else np.full(nodes, np.inf)
+    )
     io = rng.choice([4e3, 8e3], nodes) if shape == "io" or rng.random() < 0.3 else [np.inf] * nodes
     if shape == "io" and rng.random() < 0.5:
         io[0] = np.inf
     listed = tuple(
-        Node(f"n{k}", flop_per_s=float(speeds[k]), memory_bytes=float(room[k]), io_rate_bps=float(io[k]))
+        Node(
+            f"n{k}",
+            flop_per_s=float(speeds[k]),
+            memory_bytes=float(room[k]),
+            io_rate_bps=float(io[k]),
+        )
         for k in range(nodes)
     )
     one_rate = few

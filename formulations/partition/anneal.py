@@ -105,7 +105,9 @@ def anneal(
     while idle < rounds and not watch.expired():
         # Hot from the first start, then warmer and cooler from the best plan.
         heat = (0.03, 0.1, 0.01, 0.003)[turn % 4]
-        found, value = _anneal(arrays, np.array(best if turn % 4 else place), seed + turn, moves, heat)
+        found, value = _anneal(
+            arrays, np.array(best if turn % 4 else place), seed + turn, moves, heat
+        )
         turn += 1
         idle += 1
         if value < best_value * (1 - 1e-9):
@@ -370,9 +372,7 @@ def _norm(load: Floats, scale: float) -> float:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _anneal(
-    a: LoadArrays, place: Ints, seed: int, moves: int, heat: float
-) -> tuple[Ints, float]:
+def _anneal(a: LoadArrays, place: Ints, seed: int, moves: int, heat: float) -> tuple[Ints, float]:
     """One cooling; returns the best feasible placement met and its bottleneck (inf: none)."""
     np.random.seed(seed)
     size, nodes = a.compute.shape

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .bottleneck_orders import improve_order
 from .contracted import similar_classes
-from .outcome import Outcome, Watch
 from .judged import offer_rows
+from .outcome import Outcome, Watch
 from .reach import ChainLoads, Stage, best_reach
-from .orders import improve_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,9 @@ METHOD = "any-order reachability over a chain"
 def applies(problem: PartitionProblem) -> bool:
     """Whether `solve_bottleneck` can take a problem: a contiguous chain under ``throughput``."""
     return (
-        problem.objective == "throughput" and problem.profile.is_chain and problem.contiguous
+        problem.objective == "throughput"
+        and problem.profile.is_chain
+        and problem.contiguous
         and (problem.piece_edges is None or problem.piece_edges == _edges(problem))
     )
 

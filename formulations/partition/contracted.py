@@ -144,15 +144,20 @@ class Contracted:
         io = 1.0 / problem.network.column("io_rate_bps")
         inward, outward = _link_rates(problem)
         rows = np.concatenate(
-            [compute, costs.memory_bytes[None], io[None], input_s[None], inward[None], outward[None]]
+            [
+                compute,
+                costs.memory_bytes[None],
+                io[None],
+                input_s[None],
+                inward[None],
+                outward[None],
+            ]
         )
         members: dict[bytes, list[int]] = {}
         for node in range(costs.num_nodes):
             members.setdefault(np.ascontiguousarray(rows[:, node]).tobytes(), []).append(node)
         first = [nodes[0] for nodes in members.values()]
-        arcs = sorted(
-            {(int(vertex[i]), int(vertex[j])) for i, j in rule if vertex[i] != vertex[j]}
-        )
+        arcs = sorted({(int(vertex[i]), int(vertex[j])) for i, j in rule if vertex[i] != vertex[j]})
         return cls(
             vertex_of_layer=vertex,
             members=tuple(tuple(nodes) for nodes in members.values()),

@@ -157,7 +157,11 @@ def solve_ideals(
                 complete = False
                 break
             room = min(2 * len(chain), most)
-            bits, hashes, chain = _grow(bits, room, 0), _grow(hashes, room, 0), _grow(chain, room, -1)
+            bits, hashes, chain = (
+                _grow(bits, room, 0),
+                _grow(hashes, room, 0),
+                _grow(chain, room, -1),
+            )
             best, parent = _grow(best, room, np.inf), _grow(parent, room, -1)
             option = _grow(option, room, -1)
             table = np.full(4 * room, -1, dtype=np.int32)

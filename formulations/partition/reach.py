@@ -296,7 +296,9 @@ class _Search:
         worst = 0.0
         for k, stage in enumerate(stages):
             c, r, i, j = stage.node_class, stage.replicas, stage.first, stage.last
-            node = self.prefix[c, j] - self.prefix[c, i] + loads.inward_s[c, i] + loads.outward_s[c, j]
+            node = (
+                self.prefix[c, j] - self.prefix[c, i] + loads.inward_s[c, i] + loads.outward_s[c, j]
+            )
             worst = max(worst, node / r, loads.reduce_s[c, r] * (self.held[j] - self.held[i]))
             if i == 0:
                 worst = max(worst, loads.first_s[c] / r)
@@ -441,9 +443,7 @@ def _reach(
                 continue
             if (table[target, o, size >> 6] >> np.uint64(size & 63)) & one:
                 if last[o]:
-                    return _walk_back(
-                        size, options, stride, ends, cut, table, path, target, o
-                    )
+                    return _walk_back(size, options, stride, ends, cut, table, path, target, o)
                 table[target, o, size >> 6] &= ~(one << np.uint64(size & 63))
             occupied[target] = 1
     return -1

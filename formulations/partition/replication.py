@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 def applies(problem: PartitionProblem) -> bool:
     """Whether `solve_replicated` can take a problem: contiguous, ``throughput``, replicas."""
-    return (
-        problem.objective == "throughput" and problem.contiguous and problem.max_replicas > 1
-    )
+    return problem.objective == "throughput" and problem.contiguous and problem.max_replicas > 1
 
 
 def solve_replicated(problem: PartitionProblem, watch: Watch | None = None) -> Outcome:

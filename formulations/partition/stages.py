@@ -289,17 +289,13 @@ class _Draft:
         for k, price in enumerate(graph.prices if not self.linked else graph.prices[:0]):
             least = np.where(np.isfinite(self.compute), price * self.compute, np.inf).min(axis=1)
             bound = float(least.sum()) / float(price @ graph.counts) / self.unit
-            model.add(
-                model.constraints(f"price_{k}", 1, lower=bound * (1 - 1e-9)), self.load, 1.0
-            )
+            model.add(model.constraints(f"price_{k}", 1, lower=bound * (1 - 1e-9)), self.load, 1.0)
         for name in ("enter", "leave"):
             columns = model.variables(name, (tensors, count, len(busy)), upper=1.0)
             pay = graph.tensor_bits[:, None] * self.io[busy][None, :] / self.unit
             model.add(row[None, :, None], columns, -pay[:, None, :])
             inside, outside = self.pairs[::-1] if name == "enter" else self.pairs
-            rows = model.constraints(
-                f"{name}ing"[-8:], (len(inside), count, len(busy)), lower=0.0
-            )
+            rows = model.constraints(f"{name}ing"[-8:], (len(inside), count, len(busy)), lower=0.0)
             model.add(rows, columns[self.tensor_of_pair], 1.0)
             model.add(rows, self.part[inside][:, :, busy], -1.0)
             model.add(rows, self.part[outside][:, :, busy], 1.0)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 IDEALS_SHARE = 0.6
 #: States times classes beyond which unions of similar classes are tried first, and their states.
 MANY_STATES = 512
-COARSE_STATES = 48
+COARSE_STATES = (48, 512, 4096)
 
 
 def applies(problem: PartitionProblem) -> bool:
@@ -60,8 +60,14 @@ def solve_throughput(
     watch = Watch() if watch is None else watch
     if bottleneck.applies(problem):
         found = bottleneck.solve_bottleneck(problem, watch)
-        if watch.gap > watch.relative_gap and np.isfinite(found.bound) and problem.max_replicas == 1:
-            anneal(problem, Contracted.of(problem), watch, watch.placement, seed=seed, rounds=rounds)
+        if (
+            watch.gap > watch.relative_gap
+            and np.isfinite(found.bound)
+            and problem.max_replicas == 1
+        ):
+            anneal(
+                problem, Contracted.of(problem), watch, watch.placement, seed=seed, rounds=rounds
+            )
             return _end(watch, f"{found.method}, annealing")
         return found
     if replication.applies(problem):
@@ -101,10 +107,19 @@ def _contiguous(problem: PartitionProblem, graph: Contracted, watch: Watch, seed
         # Too many kinds of nodes for a quick proof: bound by unions of similar ones first.
         anneal(problem, graph, watch, watch.placement, seed=seed, rounds=4)
         best = min(best, watch.objective)
-        coarse = graph.merged(similar_classes(graph.compute_s, graph.counts, COARSE_STATES))
-        found = solve_ideals(coarse, best * (1 - STEP), stop)
         method = "ideals over unions of classes"
-        if found.complete:
+        for states in COARSE_STATES:
+            groups = similar_classes(graph.compute_s, graph.counts, states)
+            if len(groups) == len(graph.members) or stop():
+                break
+            half = watch.elapsed_s + 0.5 * (until - watch.elapsed_s)
+            found = solve_ideals(
+                graph.merged(groups),
+                best * (1 - STEP),
+                lambda half=half: stop() or watch.elapsed_s > half,  # type: ignore[misc]
+            )
+            if not found.complete:
+                break
             watch.tighten(min(found.value, best * (1 - STEP)))
     if num_states(graph) <= MAX_STATES and not stop():
         cutoff = best * (1 - STEP)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
-def solve_orders(
-    graph: Contracted, cutoff: float = np.inf, max_replicas: int = 1
-) -> IdealResult:
+def solve_orders(graph: Contracted, cutoff: float = np.inf, max_replicas: int = 1) -> IdealResult:
     """Best contiguous plan over a few topological orders of the vertices.
 
     Parameters
@@ -50,7 +48,9 @@ def solve_orders(
             found,
             stage_of_vertex=found.stage_of_vertex[rank],
             class_of_vertex=None if found.class_of_vertex is None else found.class_of_vertex[rank],
-            copies_of_vertex=None if found.copies_of_vertex is None else found.copies_of_vertex[rank],
+            copies_of_vertex=None
+            if found.copies_of_vertex is None
+            else found.copies_of_vertex[rank],
             complete=False,
         )
         cutoff = found.value * (1 - STEP)

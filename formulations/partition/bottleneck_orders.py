@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def improve_order(
-    loads: ChainLoads, tolerance: float, stop: Callable[[], bool], *, seed: int = 0, tries: int = 20000
+    loads: ChainLoads,
+    tolerance: float,
+    stop: Callable[[], bool],
+    *,
+    seed: int = 0,
+    tries: int = 20000,
 ) -> Iterator[tuple[Stage, ...]]:
     """Yield ever better rows of stages, each node used at most once and without replicas."""
     search = _Search(loads)
