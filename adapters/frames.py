@@ -100,5 +100,5 @@ def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:
-        raise ImportError("to_dataframe needs pandas: pip install pandas") from error
+        raise ImportError("to_dataframe needs pandas: pip install 'orbweave[plot]'") from error
     return pd

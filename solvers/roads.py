@@ -13,6 +13,7 @@ from ..formulations.partition import assignment, segment_columns, throughput
 from ..formulations.partition.chain import applies as chain_applies
 from ..formulations.partition.chain_solve import solve_chain
 from ..formulations.partition.dag import solve_dag
+from ..formulations.partition.free import solve_free
 from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.solution import Partition
 from ..formulations.partition.sweep import solve_sweep, sweep_applies
@@ -89,6 +90,13 @@ ROADS: dict[str, Road] = {
     "chain": Road(
         applies=lambda problem: problem.max_replicas == 1 and chain_applies(problem),
         run=lambda problem, watch, options: solve_chain(problem, watch, seed=options.seed),
+        exact=False,
+    ),
+    "free-chain": Road(
+        applies=lambda problem: (
+            problem.max_replicas == 1 and not problem.contiguous and chain_applies(problem)
+        ),
+        run=lambda problem, watch, options: solve_free(problem, watch, seed=options.seed),
         exact=False,
     ),
     "sweep": Road(

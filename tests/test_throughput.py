@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,8 +35,10 @@ def enumerate_best(problem: PartitionProblem) -> tuple[float, tuple[int, ...] | 
     return best, argument
 
 
-def random_problem(seed: int, *, chain: bool, shape: str, layers: int = 5, nodes: int = 3):
-    """A small seeded problem. `shape`: "direct" links, "line" (several hops), "io" (no link load)."""
+def random_problem(
+    seed: int, *, chain: bool, shape: str, layers: int = 5, nodes: int = 3
+) -> PartitionProblem:
+    """A small seeded problem over "direct" links, a "line" of them, or "io" on the nodes alone."""
     rng = np.random.default_rng(seed)
     rows = tuple(
         LayerProfile(
@@ -78,7 +81,7 @@ def random_problem(seed: int, *, chain: bool, shape: str, layers: int = 5, nodes
         for b in range(nodes)
         if a != b and (shape != "line" or abs(a - b) == 1)
     ]  # fmt: skip
-    options = {}
+    options: dict[str, Any] = {}
     if rng.random() < 0.5:
         options["input_node"] = "n0"
     if rng.random() < 0.5:
@@ -212,6 +215,7 @@ def test_replicated_stages_of_a_chain_are_proven(seed: int) -> None:
     outcome = solve_throughput(problem, Watch())
     best = enumerate_replicated(problem, classes)
     names = problem.network.node_names
+    assert outcome.placement is not None
     rows_found = outcome.replicas or [(int(n),) for n in outcome.placement]
     named = tuple(tuple(names[n] for n in row) for row in rows_found)
     partition = Partition(problem, tuple(row[0] for row in named), named)
@@ -237,6 +241,7 @@ def test_the_ordered_stage_model_finds_what_enumeration_finds(seed: int) -> None
     if argument is None:
         assert raw.reason is Reason.INFEASIBLE
         return
+    assert raw.x is not None
     partition = Partition.from_indices(problem, stages.read(problem, model, raw.x))
     assert partition.violations() == ()
     assert partition.objective == pytest.approx(best, rel=2e-6)

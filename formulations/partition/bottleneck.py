@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .bottleneck_orders import improve_order
-from .contracted import similar_classes
 from .judged import offer_rows
 from .outcome import Outcome, Watch
+from .prices import similar_classes
 from .reach import ChainLoads, Stage, best_reach
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def solve_bottleneck(problem: PartitionProblem, watch: Watch | None = None) -> O
         bound = best_reach(coarse, stop=watch.expired)
         watch.tighten(bound.bound)
         if np.isfinite(bound.bound):
-            for stages in improve_order(loads, watch.relative_gap, watch.expired):
+            for stages in improve_order(loads, watch.expired):
                 offer(problem, watch, loads, stages)
     return Outcome(watch.placement, watch.bound, METHOD, watch.replicas)
 
@@ -176,8 +176,8 @@ def transfer_loads(problem: PartitionProblem) -> Floats:
     if problem.training is not None:
         both = np.maximum(table, table.transpose(0, 2, 1))
         both[-2] = table[-2]
-        return both
-    return table
+        return np.asarray(both)
+    return np.asarray(table)
 
 
 def _busiest_by_tree(problem: PartitionProblem, rates: Floats) -> Floats:
@@ -189,7 +189,7 @@ def _busiest_by_tree(problem: PartitionProblem, rates: Floats) -> Floats:
     link = np.where(linked, routes.before, 0)
     own = np.where(linked, 1.0 / rates[link], 0.0)
     parent = np.where(linked, routes.link_source[link], 0)
-    worst = own
+    worst: Floats = own
     for _ in range(routes.before.shape[1]):
         passed = np.where(linked, np.take_along_axis(worst, parent, axis=1), 0.0)
         wider = np.maximum(worst, passed)
@@ -202,7 +202,8 @@ def _busiest_by_tree(problem: PartitionProblem, rates: Floats) -> Floats:
 def _busiest(problem: PartitionProblem, rates: Floats) -> Floats:
     """Seconds per bit between any two nodes for the route of the model input's size."""
     routes = problem.costs().routes
-    return _busiest_by_tree(problem, rates)[routes.tree[problem.costs().num_layers]]
+    per_bit = _busiest_by_tree(problem, rates)[routes.tree[problem.costs().num_layers]]
+    return np.asarray(per_bit)
 
 
 def _memory_ends(weight: Floats, activation: Floats, room: Floats) -> Ints:
@@ -219,7 +220,7 @@ def _memory_ends(weight: Floats, activation: Floats, room: Floats) -> Ints:
 def _swap_classes(
     columns: Sequence[NDArray[np.generic]], tables: Sequence[Floats], alone: set[int]
 ) -> tuple[tuple[int, ...], ...]:
-    """Nodes that can be exchanged: equal rows of `columns`, tables (S, N, N) unchanged by a swap."""
+    """Nodes that can be exchanged: equal rows of `columns`, no change of `tables` (S, N, N)."""
     count = len(columns[0])
     classes: list[list[int]] = []
     for v in range(count):

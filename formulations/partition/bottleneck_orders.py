@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from .reach import ChainLoads, Stage, _log2, _pack, _Search
+from .reach import ChainLoads, ReachSearch, Stage, pack
+from .reach_kernel import log2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,15 +23,10 @@ if TYPE_CHECKING:
 
 
 def improve_order(
-    loads: ChainLoads,
-    tolerance: float,
-    stop: Callable[[], bool],
-    *,
-    seed: int = 0,
-    tries: int = 20000,
+    loads: ChainLoads, stop: Callable[[], bool], *, seed: int = 0, tries: int = 20_000
 ) -> Iterator[tuple[Stage, ...]]:
     """Yield ever better rows of stages, each node used at most once and without replicas."""
-    search = _Search(loads)
+    search = ReachSearch(loads)
     plain = np.flatnonzero(search.options[:, 1] == 1)
     which = search.options[plain, 0]
     order = np.repeat(np.arange(len(plain)), loads.counts[which])
@@ -38,8 +34,8 @@ def improve_order(
     order = order[np.argsort(loads.seconds[which[order]].clip(max=1e9).sum(axis=1), kind="stable")]
 
     def run(order: Ints, load: float) -> tuple[Stage, ...] | None:
-        _, ends = search._ends(load)
-        cut = _pack(loads.cut_s[which[:, None], which[None, :]] <= load, search.words)
+        _, ends = search.ends(load)
+        cut = pack(loads.cut_s[which[:, None], which[None, :]] <= load, search.words)
         first, last = loads.first_s[which] <= load, loads.last_s[which] <= load
         path = np.full((len(order) + 1, 3), -1, dtype=np.int64)
         used = _follow(
@@ -115,7 +111,7 @@ def _follow(
                 while word != 0:
                     low = word & (~word + one)
                     word ^= low
-                    i = 64 * w + _log2(low)
+                    i = 64 * w + log2(low)
                     used = 1 if p < 0 else fewest[p, i] + 1
                     if used > max_stages:
                         continue
@@ -124,7 +120,7 @@ def _follow(
                         while new != 0:
                             bit = new & (~new + one)
                             new ^= bit
-                            j = 64 * x + _log2(bit)
+                            j = 64 * x + log2(bit)
                             if used < fewest[k, j]:
                                 fewest[k, j] = used
                                 origin[k, j, 0], origin[k, j, 1] = p, i

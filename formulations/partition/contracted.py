@@ -19,11 +19,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
+
+from .contraction import absorb_leaves, components, in_order
+from .prices import node_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -102,14 +103,14 @@ class Contracted:
             for i, j in (costs.edges if problem.piece_edges is None else problem.piece_edges)
         ]
         pairs = [(group[0], i) for group in problem.colocated for i in group[1:]]
-        group_of = _components(count, pairs, "weak")
+        group_of = components(count, pairs, "weak")
         if problem.contiguous:
             arcs = [(int(group_of[i]), int(group_of[j])) for i, j in rule]
-            group_of = _components(int(group_of.max()) + 1, arcs, "strong")[group_of]
+            group_of = components(int(group_of.max()) + 1, arcs, "strong")[group_of]
         else:
             rule = []
-        group_of = _absorb_leaves(problem, group_of, rule)
-        group_of = _in_order(group_of, rule)
+        group_of = absorb_leaves(problem, group_of, rule)
+        group_of = in_order(group_of, rule)
         return cls._build(problem, group_of, rule)
 
     @classmethod
@@ -118,7 +119,7 @@ class Contracted:
     ) -> Contracted:
         costs = problem.costs()
         size = int(vertex.max()) + 1
-        weight = np.bincount(vertex, costs.weight_bytes, size)
+        weight = np.bincount(vertex, costs.weight_bytes, size).astype(np.float64)
         activation = np.zeros(size)
         np.maximum.at(activation, vertex, costs.activation_bytes)
         compute = np.zeros((size, costs.num_nodes))
@@ -223,71 +224,13 @@ class Contracted:
         )
 
     def load_bound(self, max_replicas: int = 1) -> float:
-        """Lower bound on the bottleneck from node loads alone (``inf``: some vertex fits nowhere)."""
+        """Lower bound on the bottleneck from node loads; ``inf``: some vertex fits nowhere."""
         bound = float(self.compute_s.min(axis=1).max()) / max_replicas
         for mu in self.prices:
             with np.errstate(invalid="ignore"):
                 priced = np.where(np.isfinite(self.compute_s), mu * self.compute_s, np.inf)
             bound = max(bound, float(priced.min(axis=1).sum()) / float(mu @ self.counts))
         return bound
-
-
-def node_prices(compute_s: Floats, counts: Ints, steps: int = 40) -> Floats:
-    """Node prices whose load bound is valid for any load; shape (P, C).
-
-    For every price vector mu >= 0 and every placement,
-    ``sum over v of min_c mu_c compute_s[v, c] <= bottleneck * sum over nodes of mu``
-    (Lagrangian relaxation of the node loads). The first row counts nodes alike, the next make one
-    class the measure of all others, the last is the best of a multiplicative subgradient ascent.
-    """
-    finite = np.isfinite(compute_s)
-    seconds = np.where(finite, compute_s, 0.0)
-    rows = [np.ones(len(counts))]
-    if len(counts) == 1 or not finite.any(axis=1).all():
-        return np.array(rows)
-    for c in range(len(counts)):
-        both = finite[:, c, None] & finite & (seconds > 0)
-        ratio = np.divide(seconds[:, [c]], seconds, out=np.zeros_like(seconds), where=both)
-        price = ratio.max(axis=0)
-        price[c] = 1.0
-        rows.append(price)
-    best, mu = -1.0, 1.0 / (len(counts) * counts)
-    kept, row = mu, np.arange(len(seconds))
-    for step in range(steps):
-        choice = np.where(finite, mu * seconds, np.inf).argmin(axis=1)
-        chosen = seconds[row, choice]
-        value = float(mu[choice] @ chosen)
-        if value > best:
-            best, kept = value, mu
-        slope = np.bincount(choice, chosen, len(counts)) / counts - value
-        scale = max(float(np.abs(slope).max()), 1e-300)
-        mu = mu * np.exp(slope / scale / (1 + 0.2 * step))
-        mu = mu / float(mu @ counts)
-    rows.append(kept)
-    return np.array(rows)
-
-
-def similar_classes(compute_s: Floats, counts: Ints, states: int) -> list[list[int]]:
-    """Unions of classes, fastest next to fastest, with at most `states` count vectors.
-
-    Parameters
-    ----------
-    compute_s : ndarray, shape (V, C)
-    counts : ndarray of int64, shape (C,)
-    states : int
-    """
-    speed = np.where(np.isfinite(compute_s), compute_s, 0.0).sum(axis=0)
-    order = np.argsort(speed, kind="stable")
-    groups = [[int(c)] for c in order]
-    sizes = [int(counts[c]) for c in order]
-    slowest = [float(speed[c]) for c in order]
-    while len(groups) > 1 and np.prod(np.array(sizes, dtype=np.float64) + 1) > states:
-        steps = [slowest[k + 1] / max(slowest[k], 1e-300) for k in range(len(groups) - 1)]
-        k = int(np.argmin(steps))
-        groups[k] += groups.pop(k + 1)
-        sizes[k] += sizes.pop(k + 1)
-        slowest.pop(k + 1)
-    return groups
 
 
 def _external(
@@ -325,98 +268,3 @@ def _link_rates(problem: PartitionProblem) -> tuple[Floats, Floats]:
         outward[index[link.source]] += link.rate_bps
     with np.errstate(divide="ignore"):
         return tuple(np.where(r > 0, 1.0 / r, 0.0) for r in (inward, outward))  # type: ignore[return-value]
-
-
-def _components(count: int, pairs: Iterable[tuple[int, int]], connection: str) -> Ints:
-    rows = np.array(list(pairs), dtype=np.int64).reshape(-1, 2)
-    if not len(rows):
-        return np.arange(count, dtype=np.int64)
-    graph = sparse.csr_array((np.ones(len(rows)), (rows[:, 0], rows[:, 1])), shape=(count, count))
-    return np.asarray(
-        connected_components(graph, directed=True, connection=connection)[1], dtype=np.int64
-    )
-
-
-def _absorb_leaves(
-    problem: PartitionProblem, group_of: Ints, rule: Sequence[tuple[int, int]]
-) -> Ints:
-    """Merge groups that cost nothing with their only neighbour, where that never hurts.
-
-    Such a group has no compute, no memory that counts, no model input or output that costs, may
-    run wherever its neighbour may, and touches nothing else: beside the neighbour it only saves.
-    """
-    costs = problem.costs()
-    size = int(group_of.max()) + 1
-    if problem.max_cuts is not None or problem.limits or problem.max_replicas > 1:
-        return group_of
-    allowed = np.ones((size, costs.num_nodes), dtype=np.bool_)
-    np.logical_and.at(allowed, group_of, costs.allowed)
-    seconds = np.zeros((size, costs.num_nodes))
-    np.add.at(seconds, group_of, np.where(costs.allowed, costs.compute_s, 0.0))
-    weight = np.bincount(group_of, costs.weight_bytes, size)
-    largest = np.zeros(size)
-    np.maximum.at(largest, group_of, costs.activation_bytes)
-    room = float(costs.memory_bytes.min())
-    ample = float(costs.weight_bytes.sum() + costs.activation_bytes.max()) <= room
-    small = np.inf if ample else 1e-9 * room
-    fixed = (seconds.max(axis=1) > 0) | ((weight > 0) & (not ample))
-    if costs.input_index >= 0:
-        fixed[group_of[costs.sources]] = True
-    if costs.output_index >= 0:
-        fixed[group_of[costs.sinks]] = True
-
-    beside: list[set[int]] = [set() for _ in range(size)]
-    for i, j in [*rule, *((int(i), int(j)) for i, j in costs.edges)]:
-        a, b = int(group_of[i]), int(group_of[j])
-        if a != b:
-            beside[a].add(b)
-            beside[b].add(a)
-    into = np.arange(size, dtype=np.int64)
-    waiting = [g for g in range(size) if len(beside[g]) == 1]
-    while waiting:
-        leaf = waiting.pop()
-        if fixed[leaf] or len(beside[leaf]) != 1:
-            continue
-        (host,) = beside[leaf]
-        if (allowed[host] & ~allowed[leaf]).any() or largest[leaf] > max(largest[host], small):
-            continue
-        into[leaf] = host
-        beside[leaf].clear()
-        beside[host].discard(leaf)
-        if len(beside[host]) == 1:
-            waiting.append(host)
-    while (into[into] != into).any():
-        into = into[into]
-    return into[group_of]
-
-
-def _in_order(group_of: Ints, rule: Sequence[tuple[int, int]]) -> Ints:
-    """Number the groups topologically, depth first, so that neighbours stay close."""
-    _, group_of = np.unique(group_of, return_inverse=True)
-    size = int(group_of.max()) + 1
-    arcs = {(int(group_of[i]), int(group_of[j])) for i, j in rule}
-    order = depth_first(size, [(a, b) for a, b in arcs if a != b], group_of)
-    rank = np.empty(size, dtype=np.int64)
-    rank[order] = np.arange(size)
-    return rank[group_of]
-
-
-def depth_first(size: int, arcs: Sequence[tuple[int, int]], first_seen: Ints) -> Ints:
-    """Topological order that follows a branch to its end; ties by first appearance."""
-    place = np.full(size, len(first_seen), dtype=np.int64)
-    np.minimum.at(place, first_seen, np.arange(len(first_seen)))
-    successors: list[list[int]] = [[] for _ in range(size)]
-    missing = [0] * size
-    for a, b in arcs:
-        successors[a].append(b)
-        missing[b] += 1
-    ready = sorted((v for v in range(size) if not missing[v]), key=lambda v: -place[v])
-    order = []
-    while ready:
-        v = ready.pop()
-        order.append(v)
-        for w in sorted(successors[v], key=lambda w: -place[w]):
-            missing[w] -= 1
-            if not missing[w]:
-                ready.append(w)
-    return np.array(order, dtype=np.int64)

@@ -106,8 +106,8 @@ def partial_bound(a: Arrays, r: Rest, w: Work, node: Ints, depth: int) -> float:
                 joules += a.joules[count, a.input_node, n]
             w.got[n] = True
         for k in range(a.prev_at[i], a.prev_at[i + 1]):
-            p = a.prev_layer[k]
-            m = node[p]
+            p = int(a.prev_layer[k])
+            m = int(node[p])
             ready = max(ready, w.finish[p] + a.way[p, m, n])
             if m == n:
                 continue

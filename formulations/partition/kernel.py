@@ -172,7 +172,7 @@ def schedule(a: Arrays, node: Ints, begin: Floats, back: Floats) -> float:
                 out += a.way[count + 1, n, a.output_node]
             end = max(end, out)
     if a.backward < 0.0:
-        return end
+        return float(end)
     for i in range(count - 1, -1, -1):
         n = node[i]
         ready = 0.0
@@ -188,7 +188,7 @@ def schedule(a: Arrays, node: Ints, begin: Floats, back: Floats) -> float:
         back[i] = max(ready, free[n])
         free[n] = back[i] + a.backward * a.forward[i, n]
         end = max(end, free[n])
-    return end
+    return float(end)
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -245,7 +245,7 @@ def measure(a: Arrays, node: Ints, values: Floats) -> float:
             joules += a.joules[count + 1, n, a.output_node]
         first = True
         for k in range(a.next_at[i], a.next_at[i + 1]):
-            m = node[a.next_layer[k]]
+            m = int(node[a.next_layer[k]])
             if m == n:
                 continue
             cuts += 1

@@ -54,7 +54,7 @@ def solve_layered(
 
 def path_outcome(data: ChainData, watch: Watch) -> Outcome:
     """`solve_layered` on arrays."""
-    value, path = _shortest_path(data.cost[0], data.move[0])
+    value, path = shortest_path(data.cost[0], data.move[0])
     if "cuts" in data.names and np.count_nonzero(np.diff(path)) > data.limits[-1]:
         value, path = _with_cuts(data.cost[0], data.move[0], int(data.limits[-1]))
     watch.tighten(value)
@@ -76,7 +76,7 @@ def layered_applies(problem: PartitionProblem) -> bool:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _shortest_path(cost: Floats, move: Floats) -> tuple[float, Ints]:
+def shortest_path(cost: Floats, move: Floats) -> tuple[float, Ints]:
     """Cheapest node of every layer; cost (L, N), move (L - 1, N, N) with a zero diagonal."""
     count, nodes = cost.shape
     before = np.zeros((count, nodes), dtype=np.int32)
@@ -106,7 +106,7 @@ def _shortest_path(cost: Floats, move: Floats) -> tuple[float, Ints]:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _with_cuts(cost: Floats, move: Floats, most: int) -> tuple[float, Ints]:
-    """`_shortest_path` with at most `most` changes of node; O(most L N^2)."""
+    """`shortest_path` with at most `most` changes of node; O(most L N^2)."""
     count, nodes = cost.shape
     before = np.full((count, most + 1, nodes), -1, dtype=np.int32)
     now = np.full((most + 1, nodes), np.inf)

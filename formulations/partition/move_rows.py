@@ -89,7 +89,8 @@ def add_moves(
         model.add(rows, carried[shared[k]], 1.0)
         model.add(rows, y[k], -1.0)
         shape = (costs.num_layers, costs.num_nodes, costs.num_nodes)
-        parts.append((carried, *np.unravel_index(key, shape)))
+        what, start, stop = np.unravel_index(key, shape)
+        parts.append((carried, what, start, stop))
         if with_senders:
             sent = _add_senders(model, problem, y, triples)
     source, sink = costs.input_index, costs.output_index

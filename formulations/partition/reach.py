@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+
+from .reach_kernel import needs, reach, stage_ends
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,7 +172,7 @@ def best_reach(
     ReachResult
         ``bound = inf`` and no stages where there is no plan at all.
     """
-    search = _Search(loads)
+    search = ReachSearch(loads)
     low, high = float(loads.seconds.min(axis=0).max()) / loads.max_replicas, np.inf
     ceiling = search.ceiling()
     if not np.isfinite(low) or not search.relaxed(ceiling):
@@ -211,7 +212,7 @@ def best_reach(
     return ReachResult(stages, high, low)
 
 
-class _Search:
+class ReachSearch:
     """Tables of one chain, and the two programs over them."""
 
     def __init__(self, loads: ChainLoads) -> None:
@@ -231,8 +232,8 @@ class _Search:
                 blocked = i if not usable[c, i] else blocked
                 self.end[c, i] = min(self.end[c, i], blocked)
         self.held = np.concatenate([[0.0], np.cumsum(loads.weight_bytes)])
-        self.can_cut = np.isfinite(loads.cut_s).any(axis=(0, 1))
-        self.can_cut[[0, size]] = True
+        self.can_cut = np.ones(size + 1, dtype=np.bool_)
+        self.can_cut[1:size] = np.isfinite(loads.cut_s[:, :, 1:size]).any(axis=(0, 1))
         self.max_stages = loads.max_stages if loads.max_replicas == 1 else self.states
         self.table = np.zeros((0, 0, 0), dtype=np.uint64)
 
@@ -249,37 +250,40 @@ class _Search:
     def _reduce(self) -> Floats:
         return np.array([self.loads.reduce_s[c, r] for c, r in self.options])
 
-    def _ends(self, load: float) -> tuple[Ints, Words]:
-        return _stage_ends(
+    def ends(self, load: float) -> tuple[Ints, Words]:
+        """Where a stage of each option can end from each position: furthest, and the exact set."""
+        found: tuple[Ints, Words] = stage_ends(
             load * (1 + ROOM), self.options, self.prefix, self.end, self.loads.inward_s,
             self.loads.outward_s, self._reduce(), self.held, self.can_cut, self.words,
-        )  # type: ignore[no-any-return]  # fmt: skip
+        )  # fmt: skip
+        return found
 
     def _need(self, furthest: Ints) -> Ints:
         counts = self.loads.counts
-        return _needs(furthest, self.options, counts, self.stride, self.states)  # type: ignore[no-any-return]
+        found: Ints = needs(furthest, self.options, counts, self.stride, self.states)
+        return found
 
     def relaxed(self, load: float) -> bool:
-        """Whether the layers can be covered with links free and cuts free: necessary for `reach`."""
-        furthest, _ = self._ends(load)
+        """Whether the layers can be covered with links free: necessary for `reach`."""
+        furthest, _ = self.ends(load)
         return bool(self._need(furthest)[-1] == 0)
 
     def reach(self, load: float) -> tuple[Stage, ...] | None:
         """Stages with every load at most `load`, or None where there are none."""
         loads, size = self.loads, self.loads.num_layers
-        furthest, ends = self._ends(load)
+        furthest, ends = self.ends(load)
         need = self._need(furthest)
         if need[-1] > 0:
             return None
         c, r = self.options.T
         per_cut = loads.cut_s[c[:, None], c[None, :]] / (r[:, None] * r[None, :])[:, :, None]
-        cut = _pack(per_cut <= load * (1 + ROOM), self.words)
+        cut = pack(per_cut <= load * (1 + ROOM), self.words)
         first = loads.first_s[c] / r <= load * (1 + ROOM)
         last = loads.last_s[c] / r <= load * (1 + ROOM)
         if self.table.shape[0] != self.states:
             self.table = np.zeros((self.states, len(self.options), self.words), dtype=np.uint64)
         path = np.full((int(loads.counts.sum()) + 1, 3), -1, dtype=np.int64)
-        used = _reach(
+        used = reach(
             size, self.options, loads.counts, self.stride, need, ends, cut, first, last,
             self.max_stages, self.table, path,
         )  # fmt: skip
@@ -310,204 +314,9 @@ class _Search:
         return float(worst)
 
 
-def _pack(flags: NDArray[np.bool_], words: int) -> Words:
+def pack(flags: NDArray[np.bool_], words: int) -> Words:
     """Booleans of the last axis as bits of little-endian 64-bit words."""
     packed = np.packbits(flags, axis=-1, bitorder="little")
     wide = np.zeros((*flags.shape[:-1], 8 * words), dtype=np.uint8)
     wide[..., : packed.shape[-1]] = packed
     return wide.view("<u8").astype(np.uint64)
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _stage_ends(
-    load: float,
-    options: Ints,
-    prefix: Floats,
-    end: Ints,
-    inward: Floats,
-    outward: Floats,
-    reduce_s: Floats,
-    held: Floats,
-    can_cut: NDArray[np.bool_],
-    words: int,
-) -> tuple[Ints, Words]:
-    """Where a stage from each position can end: furthest (links free), and the exact set."""
-    many, size = len(options), prefix.shape[1] - 1
-    furthest = np.zeros((many, size + 1), dtype=np.int64)
-    ends = np.zeros((many, size + 1, words), dtype=np.uint64)
-    for o in range(many):
-        c, r = options[o, 0], options[o, 1]
-        furthest[o, size] = size
-        for i in range(size):
-            furthest[o, i] = i
-            for j in range(i + 1, end[c, i] + 1):
-                own = prefix[c, j] - prefix[c, i]
-                if own > r * load or reduce_s[o] * (held[j] - held[i]) > load:
-                    break
-                furthest[o, i] = j
-                if can_cut[j] and own + inward[c, i] + outward[c, j] <= r * load:
-                    ends[o, i, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
-    return furthest, ends
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _needs(furthest: Ints, options: Ints, counts: Ints, stride: Ints, states: int) -> Ints:
-    """Least position from which the nodes of each state can cover the rest, links free."""
-    many, width = furthest.shape
-    back = np.empty((many, width), dtype=np.int64)  # least start of a stage that ends at j or later
-    for o in range(many):
-        for j in range(width):
-            i = 0
-            while i < j and furthest[o, i] < j:
-                i += 1
-            back[o, j] = i
-    need = np.full(states, width - 1, dtype=np.int64)
-    for s in range(1, states):
-        least = width - 1
-        for o in range(many):
-            c, r = options[o, 0], options[o, 1]
-            if (s // stride[c]) % (counts[c] + 1) >= r:
-                least = min(least, back[o, need[s - r * stride[c]]])
-        need[s] = least
-    return need
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _reach(
-    size: int,
-    options: Ints,
-    counts: Ints,
-    stride: Ints,
-    need: Ints,
-    ends: Words,
-    cut: Words,
-    first: NDArray[np.bool_],
-    last: NDArray[np.bool_],
-    max_stages: int,
-    table: Words,
-    path: Ints,
-) -> int:
-    """Fill the table; on success write the stages backwards into `path` and return how many."""
-    states, many, words = table.shape
-    one = np.uint64(1)
-    table[:] = 0
-    union = np.zeros(words, dtype=np.uint64)
-    occupied = np.zeros(states, dtype=np.int8)
-    occupied[0] = 1
-    for s in range(states):
-        if not occupied[s]:
-            continue
-        total = 0
-        for c in range(len(counts)):
-            total += (s // stride[c]) % (counts[c] + 1)
-        if total >= max_stages:
-            continue
-        for o in range(many):
-            c, r = options[o, 0], options[o, 1]
-            if (s // stride[c]) % (counts[c] + 1) + r > counts[c]:
-                continue
-            some = False
-            for w in range(words):
-                union[w] = 0
-            if s == 0:
-                if not first[o]:
-                    continue
-                union[0] = one
-                some = True
-            else:
-                for p in range(many):
-                    for w in range(words):
-                        union[w] |= table[s, p, w] & cut[p, o, w]
-                for w in range(words):
-                    if union[w] != 0:
-                        some = True
-            if not some:
-                continue
-            target = s + r * stride[c]
-            least = need[states - 1 - target]
-            grown = False
-            for w in range(words):
-                word = union[w]
-                while word != 0:
-                    low = word & (~word + one)
-                    word ^= low
-                    i = 64 * w + _log2(low)
-                    for x in range(least >> 6, words):
-                        bits = ends[o, i, x]
-                        if x == least >> 6:
-                            bits &= ~np.uint64(0) << np.uint64(least & 63)
-                        if bits != 0:
-                            table[target, o, x] |= bits
-                            grown = True
-            if not grown:
-                continue
-            if (table[target, o, size >> 6] >> np.uint64(size & 63)) & one:
-                if last[o]:
-                    return _walk_back(size, options, stride, ends, cut, table, path, target, o)
-                table[target, o, size >> 6] &= ~(one << np.uint64(size & 63))
-            occupied[target] = 1
-    return -1
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _walk_back(
-    size: int,
-    options: Ints,
-    stride: Ints,
-    ends: Words,
-    cut: Words,
-    table: Words,
-    path: Ints,
-    state: int,
-    option: int,
-) -> int:
-    one = np.uint64(1)
-    used, j = 0, size
-    while True:
-        before = state - options[option, 1] * stride[options[option, 0]]
-        found = -1
-        previous = -1
-        for i in range(j):
-            if not (ends[option, i, j >> 6] >> np.uint64(j & 63)) & one:
-                continue
-            if before == 0:
-                if i == 0:
-                    found = 0
-                    break
-                continue
-            for p in range(len(options)):
-                here = table[before, p, i >> 6] & cut[p, option, i >> 6]
-                if (here >> np.uint64(i & 63)) & one:
-                    found, previous = i, p
-                    break
-            if found >= 0:
-                break
-        path[used, 0], path[used, 1], path[used, 2] = option, found, j
-        used += 1
-        if before == 0:
-            return used
-        state, option, j = before, previous, found
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _log2(bit: np.uint64) -> int:
-    """Position of the only set bit."""
-    at = 0
-    if bit >> np.uint64(32):
-        at += 32
-        bit >>= np.uint64(32)
-    if bit >> np.uint64(16):
-        at += 16
-        bit >>= np.uint64(16)
-    if bit >> np.uint64(8):
-        at += 8
-        bit >>= np.uint64(8)
-    if bit >> np.uint64(4):
-        at += 4
-        bit >>= np.uint64(4)
-    if bit >> np.uint64(2):
-        at += 2
-        bit >>= np.uint64(2)
-    if bit >> np.uint64(1):
-        at += 1
-    return at

@@ -167,7 +167,7 @@ def contiguity(problem: PartitionProblem) -> str | None:
         if not len(members):
             continue
         inside = reach[members].any(axis=0) & reach[:, members].any(axis=1)
-        inside[members] = True
+        inside |= np.isin(np.arange(costs.num_layers), members)
         others = np.flatnonzero(inside & ~costs.allowed[:, n])
         if len(others):
             k = int(others[0])

@@ -16,10 +16,11 @@ import numpy as np
 
 from . import bottleneck, replication
 from .anneal import anneal
-from .contracted import Contracted, similar_classes
+from .contracted import Contracted
 from .ideals import MAX_STATES, STEP, num_states, solve_ideals
 from .judged import offer_stages
 from .outcome import Outcome, Watch
+from .prices import similar_classes
 from .topological import solve_orders
 
 if TYPE_CHECKING:

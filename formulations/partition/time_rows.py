@@ -102,8 +102,8 @@ def add_times(
         model.add(rows[:, None], x[sinks], -forward[sinks] - out)
         return end
     if costs.output_index >= 0:
-        back = costs.way_s[-1, costs.output_index, :]
-        out = out + np.where(costs.allowed[sinks], back, 0.0) / unit
+        home = costs.way_s[-1, costs.output_index, :]
+        out = out + np.where(costs.allowed[sinks], home, 0.0) / unit
     rows = model.constraints("turn", costs.num_layers, lower=0.0)
     back = _add_backward(model, problem, (x, y, same), triples, unit, bounds)
     # After its own forward pass, and at a sink after the loss's gradient has come back.

@@ -46,15 +46,17 @@ def solve_orders(graph: Contracted, cutoff: float = np.inf, max_replicas: int = 
         rank[order] = np.arange(len(order))
         best = replace(
             found,
-            stage_of_vertex=found.stage_of_vertex[rank],
-            class_of_vertex=None if found.class_of_vertex is None else found.class_of_vertex[rank],
-            copies_of_vertex=None
-            if found.copies_of_vertex is None
-            else found.copies_of_vertex[rank],
+            stage_of_vertex=_at(found.stage_of_vertex, rank),
+            class_of_vertex=_at(found.class_of_vertex, rank),
+            copies_of_vertex=_at(found.copies_of_vertex, rank),
             complete=False,
         )
         cutoff = found.value * (1 - STEP)
     return best
+
+
+def _at(table: Ints | None, rank: Ints) -> Ints | None:
+    return None if table is None else table[rank]
 
 
 def orders(graph: Contracted) -> list[Ints]:

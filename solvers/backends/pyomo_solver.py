@@ -51,22 +51,15 @@ def to_pyomo(model: LinearModel) -> Any:
         span = slice(block.start, block.stop)
         lower, upper = model.lower[span].tolist(), model.upper[span].tolist()
         whole = model.integer[span].tolist()
-        limits = {
-            key: (
-                lower[k] if math.isfinite(lower[k]) else None,
-                upper[k] if math.isfinite(upper[k]) else None,
-            )
-            for k, key in enumerate(keys)
-        }
-        domains = {key: pyo.Integers if whole[k] else pyo.Reals for k, key in enumerate(keys)}
-        variable = pyo.Var(
-            keys,
-            bounds=lambda _, *key, limits=limits: limits[key if len(key) > 1 else key[0]],
-            within=lambda _, *key, domains=domains: domains[key if len(key) > 1 else key[0]],
-        )
+        variable = pyo.Var(keys)
         concrete.add_component(block.name, variable)
-        variables.extend(variable[key] for key in keys)
-    matrix = model.matrix
+        for k, key in enumerate(keys):
+            element = variable[key]
+            element.domain = pyo.Integers if whole[k] else pyo.Reals
+            element.setlb(lower[k] if math.isfinite(lower[k]) else None)
+            element.setub(upper[k] if math.isfinite(upper[k]) else None)
+            variables.append(element)
+    matrix: Any = model.matrix
     pointer, index, data = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data.tolist()
     for block in model.rows:
         rows = pyo.Constraint(_keys(block))
