@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-#: One byte of a tensor stands for one second on an accelerator's bus, so that tensors (their files
-#: give times, not bytes) weigh nothing in the memory rule "weights plus the largest activation".
-IO_RATE_BPS = 8.0
+#: The files give the times of tensors on an accelerator's bus, not their bytes: one second stands
+#: for a millionth of a byte, so that tensors weigh nothing in the memory rule "weights plus the
+#: largest activation", which that cost model does not have.
+BYTES_PER_S = 1e-6
 
 _FIELDS = ("forward_compute_time", "backward_compute_time", "activation_size", "parameter_size")
 
@@ -96,7 +97,8 @@ def read_msr(path: str | Path, *, contiguous: bool = True) -> PartitionProblem:
         size = rows[number].get("size", 0.0)
         size = checks.real(f"{where}: node {number}.size", size)
         name = f"{rows[number].get('name', 'layer')}#{number}"
-        layers.append(LayerProfile(name, 0, size, 0.0, cost.get(number, 0.0)))
+        activation = cost.get(number, 0.0) * BYTES_PER_S
+        layers.append(LayerProfile(name, 0, size, 0.0, activation))
     edges = tuple(sorted((index[a], index[b]) for a, b in arcs))
     profile = ModelProfile(tuple(layers), edges, name=Path(path).stem)
 
@@ -195,7 +197,7 @@ def read_pipedream(path: str | Path) -> tuple[ModelProfile, Floats, Floats]:
 
 def _devices(accelerators: int, cpus: int, memory_bytes: float) -> Network:
     nodes = [
-        Node(f"accelerator-{k}", memory_bytes=memory_bytes, io_rate_bps=IO_RATE_BPS)
+        Node(f"accelerator-{k}", memory_bytes=memory_bytes, io_rate_bps=8 * BYTES_PER_S)
         for k in range(accelerators)
     ]
     nodes += [Node(f"cpu-{k}") for k in range(cpus)]

@@ -61,15 +61,20 @@ class Routes:
 
     def time_s(self) -> Floats:
         """Transfer times, shape (S, N, N); zero on the diagonal, infinite without a route."""
-        return _spread(self.tree, self.sizes_bytes, self.latency_s, self.seconds_per_byte)
+        table: Floats = _spread(self.tree, self.sizes_bytes, self.latency_s, self.seconds_per_byte)
+        return table
 
     def scarce_bytes(self) -> Floats:
         """Bytes times scarce hops, shape (S, N, N); infinite without a route."""
-        return _spread(self.tree, self.sizes_bytes, self._unreachable(), self.scarce_hops)
+        table: Floats = _spread(self.tree, self.sizes_bytes, self._unreachable(), self.scarce_hops)
+        return table
 
     def energy_j(self) -> Floats:
         """Joules spent on the links of the route, shape (S, N, N); infinite without a route."""
-        return _spread(self.tree, self.sizes_bytes, self._unreachable(), self.joules_per_byte)
+        table: Floats = _spread(
+            self.tree, self.sizes_bytes, self._unreachable(), self.joules_per_byte
+        )
+        return table
 
     def _unreachable(self) -> Floats:
         return np.where(np.isinf(self.latency_s), np.inf, 0.0)
@@ -124,7 +129,10 @@ def find_routes(network: Network, sizes_bytes: Floats) -> Routes:
         np.asarray(sizes_bytes, dtype=np.float64),
         tree[inverse.reshape(-1)],
         before,
-        *(np.ascontiguousarray(sums[:, :, k]) for k in range(4)),
+        np.ascontiguousarray(sums[:, :, 0]),
+        np.ascontiguousarray(sums[:, :, 1]),
+        np.ascontiguousarray(sums[:, :, 2]),
+        np.ascontiguousarray(sums[:, :, 3]),
         source,
         target,
     )

@@ -52,7 +52,7 @@ class Road:
 
 
 def _milp(formulation: Any, method: str) -> Callable[..., Outcome]:
-    """Run a `build` and `read` pair through a solver, started from the incumbent if there is one."""
+    """Run a `build` and `read` pair through a solver, from the incumbent where there is one."""
 
     def run(problem: PartitionProblem, watch: Watch, options: SolveOptions) -> Outcome:
         if not problem.costs().allowed.any(axis=1).all():

@@ -53,7 +53,7 @@ def chain(
     joules = rng.uniform(0, 1e-7, (kinds, kinds))
     network = ow.Network(
         tuple(
-            ow.Node(f"n{k}", "orbital", speed[k % kinds], memory[k % kinds], 1e-12 * (1 + k % kinds))
+            ow.Node(f"n{k}", "orbital", speed[k % kinds], memory[k % kinds], 1e-12 * (k % kinds))
             for k in range(nodes)
         ),
         tuple(
@@ -145,7 +145,7 @@ def by_labels(problem: ow.PartitionProblem, remembered: int) -> tuple[float, flo
     descend(relaxation, np.inf, 30, watch)
     kept: list[set[int]] = [set() for _ in model.members]
     for _ in range(remembered):
-        grow(kept, relaxation.paths, 4)
+        grow(kept, relaxation.paths, model.count, 4)
         relaxation.memories = Memories.of(model, kept)
         descend(relaxation, np.inf, 10, watch)
     found = label_pass(relaxation, np.inf, None, watch)
@@ -209,7 +209,7 @@ def test_bounds_grow_towards_the_optimum() -> None:
     polish(relaxation, optimum, 200, Watch())
     assert rough <= relaxation.bound <= optimum * (1 + 1e-9)
     kept: list[set[int]] = [set() for _ in model.members]
-    grow(kept, relaxation.paths, 5)
+    grow(kept, relaxation.paths, model.count, 5)
     plain = relaxation.bound
     relaxation.memories = Memories.of(model, kept)
     polish(relaxation, optimum, 60, Watch())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,17 +10,17 @@ import pytest
 
 from orbweave.formulations.network import Link, Network, Node
 from orbweave.formulations.partition import Partition, PartitionProblem, Training, stages
+from orbweave.formulations.partition.bottleneck import chain_loads, solve_bottleneck
+from orbweave.formulations.partition.contracted import Contracted
+from orbweave.formulations.partition.ideals import solve_ideals
 from orbweave.formulations.partition.outcome import Watch
+from orbweave.formulations.partition.reach import best_reach
 from orbweave.formulations.partition.throughput import solve_throughput
+from orbweave.formulations.partition.topological import solve_orders
 from orbweave.formulations.profile import LayerProfile, ModelProfile
 from orbweave.solvers.backends import solve_model
 from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.result import Reason
-
-REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "partition"
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason="the folder ../shared/reference is absent"
-)
 
 
 def enumerate_best(problem: PartitionProblem) -> tuple[float, tuple[int, ...] | None]:
@@ -249,3 +248,71 @@ def test_the_ordered_stage_model_finds_what_enumeration_finds(seed: int) -> None
     start = stages.encode(problem, model, argument)
     assert model.violation(start) < 1e-6
     assert model.objective(start) == pytest.approx(best, rel=1e-6)
+
+
+# -- larger cases: two roads, one answer --------------------------------------------------------
+@pytest.mark.parametrize("seed", range(3))
+def test_chain_and_graph_programs_agree_where_links_cost_nothing(seed: int) -> None:
+    problem = random_problem(300 + seed, chain=True, shape="io", layers=24, nodes=5)
+    problem = problem.replace(
+        input_node=None, output_node=None, max_cuts=None, multicast=True, colocated=()
+    )
+    chain = best_reach(chain_loads(problem))
+    graph = Contracted.of(problem)
+    ideals = solve_ideals(graph, np.inf)
+    assert ideals.complete
+    assert (chain.stages is None) == (ideals.stage_of_vertex is None)
+    assert chain.value == pytest.approx(ideals.value, rel=1e-8)
+    assert solve_orders(graph).value >= ideals.value * (1 - 1e-12)
+
+
+def test_the_order_of_nodes_does_not_matter() -> None:
+    problem = random_problem(7, chain=True, shape="direct", layers=20, nodes=6)
+    problem = problem.replace(pinned={}, forbidden={}, max_cuts=None, colocated=())
+    network = problem.network
+    turned = problem.replace(network=Network(network.nodes[::-1], network.links[::-1]))
+    assert solve_bottleneck(turned).bound == pytest.approx(solve_bottleneck(problem).bound)
+
+
+def test_many_kinds_of_nodes_get_a_plan_with_a_bound() -> None:
+    rng = np.random.default_rng(5)
+    nodes = tuple(Node(f"n{k}", flop_per_s=float(rng.uniform(1, 4)) * 1e12) for k in range(24))
+    links = tuple(
+        Link(a.name, b.name, float(rng.uniform(1, 9)) * 1e9) for a in nodes for b in nodes if a != b
+    )
+    layers = tuple(
+        LayerProfile(f"l{i}", 0, 1.0, float(rng.uniform(1, 5)) * 1e9, 1e5) for i in range(120)
+    )
+    problem = PartitionProblem(ModelProfile(layers), Network(nodes, links), "throughput")
+    assert not chain_loads(problem).is_small
+    watch = Watch(time_limit_s=4)
+    outcome = solve_throughput(problem, watch)
+    assert outcome.placement is not None
+    partition = Partition.from_indices(problem, outcome.placement)
+    assert partition.violations() == ()
+    assert 0 < outcome.bound <= partition.objective
+    assert watch.gap < 0.5
+
+
+@pytest.mark.parametrize("max_replicas", [2, 4])
+def test_a_replicated_graph_has_a_valid_bound(max_replicas: int) -> None:
+    """On a graph without link loads the ideals are exact; a chain made of it can only be worse."""
+    rng = np.random.default_rng(11)
+    layers = tuple(
+        LayerProfile(f"l{i}", 0, 1.0, float(rng.uniform(1, 5)) * 1e9, 1e3) for i in range(12)
+    )
+    edges = tuple((i, j) for i in range(12) for j in range(i + 1, min(i + 3, 12)))
+    nodes = tuple(Node(f"n{k}", flop_per_s=1e12, io_rate_bps=1e8) for k in range(4))
+    links = tuple(Link(a.name, b.name, np.inf) for a in nodes for b in nodes if a != b)
+    problem = PartitionProblem(
+        ModelProfile(layers, edges), Network(nodes, links), "throughput", max_replicas=max_replicas
+    )
+    outcome = solve_throughput(problem)
+    assert outcome.replicas is not None
+    names = problem.network.node_names
+    rows = tuple(tuple(names[n] for n in row) for row in outcome.replicas)
+    partition = Partition(problem, tuple(row[0] for row in rows), rows)
+    assert partition.violations() == ()
+    assert outcome.bound == pytest.approx(partition.objective, rel=1e-6)
+    single = solve_throughput(problem.replace(max_replicas=1))
+    assert outcome.bound <= single.bound * (1 + 1e-9)

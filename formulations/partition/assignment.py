@@ -19,8 +19,9 @@ Constraints
     ``place``: sum_n x[i, n] = 1. ``leave``, ``arrive``: sum_v y[e, u, v] = x[i, u] and
     sum_u y[e, u, v] = x[j, v], which is the convex hull of the product x[i, u] x[j, v] (Adams and
     Johnson 1994), not its weak form y >= x + x - 1. ``memory`` and ``activation``; ``cuts``;
-    ``together``; contiguous: a chain has one run per node, ``runs``; pieces of a graph follow a
-    linear order of the nodes, ``triangle`` (Grötschel, Jünger and Reinelt 1984) and ``follow``.
+    ``together``; contiguous: every path has one run per node, ``runs``, and pieces of a graph
+    follow a linear order of the nodes, ``triangle`` (Grötschel, Jünger and Reinelt 1984) and
+    ``follow``: a path steps from u to v once at most, and only if u stands before v.
     ``alike``: of nodes that can be exchanged, the first layer comes to the first.
     Latency of a graph: ``precede`` along edges, ``queue`` between unrelated layers on one node.
     ``node_load``, ``link_load``: the bottleneck. ``limit_...``: bounds on single objectives.
@@ -44,7 +45,7 @@ from .moves import canonical, node_classes
 from .scales import objective_weights, repeats, time_unit
 from .solution import Partition
 from .time_rows import add_times, unrelated
-from .times import Schedule, horizon_s
+from .times import Schedule, horizon_s, path_cover
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -252,7 +253,7 @@ class _Draft:
 
     def order(self) -> None:
         """Contiguity: one run per node of a chain, a linear order of the pieces of a graph."""
-        model, costs, (e, u, v) = self.model, self.costs, self.triples
+        model, costs, (_, u, v) = self.model, self.costs, self.triples
         count = costs.num_nodes
         if self.problem.profile.is_chain and self.problem.piece_edges is None:
             rows = model.constraints("runs", count, upper=1.0)
@@ -263,37 +264,55 @@ class _Draft:
         before = model.variables("before", len(first), upper=1.0, integer=True)
         column = np.zeros((count, count), dtype=np.int64)
         column[first, second] = before
-        a, b, c = np.nonzero(
-            np.triu(np.ones((count, count), dtype=bool), 1)[:, :, None]
-            & np.triu(np.ones((count, count), dtype=bool), 1)[None, :, :]
-        )
+        above = np.triu(np.ones((count, count), dtype=bool), 1)
+        a, b, c = np.nonzero(above[:, :, None] & above[None, :, :])
         rows = model.constraints("triangle", len(a), lower=0.0, upper=1.0)
         model.add(rows, column[a, b], 1.0)
         model.add(rows, column[b, c], 1.0)
         model.add(rows, column[a, c], -1.0)
-        # y <= before for u < v, y <= 1 - before for u > v; where no y stands for an edge,
-        # x + x - 1 does.
-        count = costs.num_layers
-        edges = piece_edges(self.problem)
-        own = np.isin(edges @ [count, 1], costs.edges @ [count, 1])
-        looked = np.isin(costs.edges @ [count, 1], edges @ [count, 1])
-        k = np.flatnonzero((u != v) & looked[e])
-        self._follow("follow", column, u[k], v[k], (self.y[k],))
-        i, j = edges[~own].T
+        if self.problem.piece_edges is None:
+            self._paths(column)
+            return
+        # Edges of its own: no y stands for them.
+        i, j = piece_edges(self.problem).T
         pair, u, v = np.nonzero(costs.allowed[i][:, :, None] & costs.allowed[j][:, None, :])
         pair, u, v = pair[u != v], u[u != v], v[u != v]
-        if len(pair):
-            self._follow("follow_far", column, u, v, (self.x[i[pair], u], self.x[j[pair], v]))
+        rows = self._follow(column, u, v, 2)
+        model.add(rows, self.x[i[pair], u], 1.0)
+        model.add(rows, self.x[j[pair], v], 1.0)
 
-    def _follow(self, name: str, column: Ints, u: Ints, v: Ints, columns: tuple[Ints, ...]) -> None:
-        """Where all of `columns` are one, node u comes before v."""
+    def _paths(self, column: Ints) -> None:
+        """On every path of a cover of the edges: one run per node, one step from u to v at most."""
+        model, costs, (e, u, v) = self.model, self.costs, self.triples
+        count = costs.num_nodes
+        path, edge = path_cover(costs.edges, costs.num_layers)
+        if not len(path):
+            return
+        paths = int(path.max()) + 1
+        rows = model.constraints("runs", (paths, count), upper=1.0)
+        head = np.unique(path, return_index=True)[1]
+        model.add(rows, self.x[costs.edges[edge[head], 0]], 1.0)
+        model.add(rows[path], self.x[costs.edges[edge, 1]], 1.0)
+        # All triples of every edge of every path.
+        size = np.bincount(e, minlength=len(costs.edges))
+        first = np.concatenate([[0], np.cumsum(size)])[edge]
+        many = size[edge]
+        k = np.repeat(first - np.cumsum(many) + many, many) + np.arange(int(many.sum()))
+        of = np.repeat(path, many)
+        own = u[k] == v[k]
+        model.add(rows[of[own], u[k[own]]], self.y[k[own]], -1.0)
+        k, of = k[~own], of[~own]
+        code, at = np.unique((of * count + u[k]) * count + v[k], return_inverse=True)
+        rows = self._follow(column, code // count % count, code % count, 1)
+        model.add(rows[at], self.y[k], 1.0)
+
+    def _follow(self, column: Ints, u: Ints, v: Ints, terms: int) -> Ints:
+        """Rows ``follow``: where all of `terms` columns are one, node u comes before node v."""
         up = u < v
-        rest = len(columns) - 1.0
-        rows = self.model.constraints(name, len(u), upper=np.where(up, 0.0, 1.0) + rest)
-        for part in columns:
-            self.model.add(rows, part, 1.0)
+        rows = self.model.constraints("follow", len(u), upper=np.where(up, 0.0, 1.0) + terms - 1.0)
         low, high = np.minimum(u, v), np.maximum(u, v)
         self.model.add(rows, column[low, high], np.where(up, -1.0, 1.0))
+        return rows
 
     def symmetry(self) -> None:
         """The first layer of a class comes to its first node, and so on."""

@@ -16,7 +16,7 @@ import numpy as np
 from .bottleneck_orders import improve_order
 from .judged import offer_rows
 from .outcome import Outcome, Watch
-from .prices import similar_classes
+from .prices import fractional_bound, similar_classes
 from .reach import ChainLoads, Stage, best_reach
 
 if TYPE_CHECKING:
@@ -69,7 +69,10 @@ def solve_bottleneck(problem: PartitionProblem, watch: Watch | None = None) -> O
         coarse = loads.merged(similar_classes(loads.seconds.T, loads.counts, COARSE_STATES))
         bound = best_reach(coarse, stop=watch.expired)
         watch.tighten(bound.bound)
-        if np.isfinite(bound.bound):
+        costs = problem.costs()
+        room = costs.memory_bytes[[nodes[0] for nodes in loads.members]]
+        watch.tighten(fractional_bound(loads.seconds.T, costs.weight_bytes, loads.counts, room))
+        if np.isfinite(watch.bound):
             for stages in improve_order(loads, watch.expired):
                 offer(problem, watch, loads, stages)
     return Outcome(watch.placement, watch.bound, METHOD, watch.replicas)

@@ -7,7 +7,7 @@ neighbour is accepted when it reaches the end below the incumbent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -33,14 +33,17 @@ def improve_order(
     rng = np.random.default_rng(seed)
     order = order[np.argsort(loads.seconds[which[order]].clip(max=1e9).sum(axis=1), kind="stable")]
 
+    tables: dict[float, tuple[Any, ...]] = {}
+
     def run(order: Ints, load: float) -> tuple[Stage, ...] | None:
-        _, ends = search.ends(load)
-        cut = pack(loads.cut_s[which[:, None], which[None, :]] <= load, search.words)
-        first, last = loads.first_s[which] <= load, loads.last_s[which] <= load
+        if load not in tables:  # neighbours are tried at one load until one is better
+            tables.clear()
+            _, ends = search.ends(load)
+            cut = pack(loads.cut_s[which[:, None], which[None, :]] <= load, search.words)
+            first, last = loads.first_s[which] <= load, loads.last_s[which] <= load
+            tables[load] = (ends[plain], cut, first, last)
         path = np.full((len(order) + 1, 3), -1, dtype=np.int64)
-        used = _follow(
-            loads.num_layers, order, ends[plain], cut, first, last, loads.max_stages, path
-        )
+        used = _follow(loads.num_layers, order, *tables[load], loads.max_stages, path)
         if used < 0:
             return None
         return tuple(Stage(int(which[o]), 1, int(i), int(j)) for o, i, j in path[:used][::-1])

@@ -50,8 +50,10 @@ class ChainData:
     memory_bytes : ndarray, shape (N,)
     contiguous : bool
     exact : bool
-        Whether these arrays say all that the problem asks; if not (layers that share a node across
-        others, free placement), they state a relaxation.
+        Whether costs, memory and limits say all that the problem asks; if not (layers that share a
+        node across others, free placement), they state a relaxation.
+    colocated : tuple of tuples of int
+        Layers that must share a node.
     """
 
     cost: Floats
@@ -63,6 +65,7 @@ class ChainData:
     memory_bytes: Floats
     contiguous: bool
     exact: bool
+    colocated: tuple[tuple[int, ...], ...] = ()
     load_s: Floats | None = None
     load_limit_s: float = np.inf
 
@@ -112,6 +115,7 @@ class ChainData:
             memory_bytes=costs.memory_bytes,
             contiguous=problem.contiguous,
             exact=exact,
+            colocated=tuple(tuple(group) for group in problem.colocated),
         )
 
     def capped(self, limit_s: float, load_s: Floats, move_s: Floats) -> ChainData:
@@ -135,12 +139,12 @@ class ChainData:
     @property
     def num_layers(self) -> int:
         """L."""
-        return self.cost.shape[1]
+        return int(self.cost.shape[1])
 
     @property
     def num_nodes(self) -> int:
         """N."""
-        return self.cost.shape[2]
+        return int(self.cost.shape[2])
 
     def values(self, placement: Ints) -> Floats:
         """Every objective of a placement, shape (R,)."""
@@ -172,6 +176,8 @@ class ChainData:
             busy = self.load_s[np.arange(self.num_layers), placement]
             if np.bincount(placement, weights=busy).max() > self.load_limit_s:
                 return False
+        if any(len(np.unique(placement[list(group)])) > 1 for group in self.colocated):
+            return False
         if not self.contiguous:
             return True
         runs = 1 + np.count_nonzero(np.diff(placement))

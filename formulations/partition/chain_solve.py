@@ -17,8 +17,9 @@ import numpy as np
 
 from .chain import ChainData
 from .contiguous import OrderTables
-from .labels import MOST_LABELS, label_pass
+from .labels import MOST_LABELS, LabelPass, label_pass
 from .layered import path_outcome
+from .ng_routes import Memories, grow
 from .order_search import full_order, search_orders
 from .outcome import Outcome
 from .relaxation import Relaxation, descend, polish
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
+#: Most nodes that a class remembers in bounds (see `ng_routes`).
+MOST_REMEMBERED = 8
 #: Labels that a pass without a cap makes at first, before beams take over.
 EXHAUSTIVE_LABELS = 400_000
 #: Set programmes up to this many steps are quicker than bounds.
@@ -71,14 +74,12 @@ def solve_data(data: ChainData, watch: Watch, seed: int = 0) -> Outcome:
     outcome = path_outcome(data, watch)
     if outcome.placement is not None or np.isinf(outcome.bound):
         return outcome
-    if data.contiguous:
-        return _Contiguous(data, watch, seed, outcome.bound).solve()
-    return outcome
+    return _Runs(data, watch, seed, outcome.bound).solve()
 
 
 @dataclass(slots=True, eq=False)
-class _Contiguous:
-    """One solve of a contiguous chain: what is known so far."""
+class _Runs:
+    """One solve over runs of layers: what is known so far."""
 
     data: ChainData
     watch: Watch
@@ -87,6 +88,7 @@ class _Contiguous:
     value: float = math.inf
     placement: Ints | None = None
     method: str = "runs with Lagrangian bound"
+    restricted: bool = False
     decoded: set[tuple[int, ...]] = field(default_factory=set)
 
     def solve(self) -> Outcome:
@@ -94,6 +96,16 @@ class _Contiguous:
         model = SegmentModel.of(self.data)
         if self._is_small(model):
             return subsets_outcome(self.data, model, self.watch)
+        self._work(model)
+        if not (model.contiguous or self._over()):
+            # The best of the relaxation breaks a rule that it leaves out: look for placements
+            # where nothing can, and keep the bound.
+            self.restricted = True
+            self._work(SegmentModel.of(self.data, careful=True))
+        return Outcome(self.placement, self.bound, self.method)
+
+    def _work(self, model: SegmentModel) -> None:
+        """Bounds, placements along relaxed paths, labels."""
         relaxation = Relaxation(model)
         tables = OrderTables.of(model)
         for steps in (20, 40, 0):
@@ -102,28 +114,28 @@ class _Contiguous:
             else:
                 polish(relaxation, self.value, 400, self.watch)
             if self._settle(relaxation.bound):
-                return self._outcome()
-            self._decode(model, relaxation, tables)
-            if self._settle(relaxation.bound):
-                return self._outcome()
+                return
+            if model.contiguous:
+                self._decode(model, relaxation, tables)
+                if self._settle(relaxation.bound):
+                    return
         self._label(relaxation)
-        return self._outcome()
 
     def _is_small(self, model: SegmentModel) -> bool:
         only_cuts = set(self.data.names[1:]) <= {"cuts"}
-        return only_cuts and table_entries(model) * model.num_classes <= SMALL_PROGRAMME
-
-    def _outcome(self) -> Outcome:
-        return Outcome(self.placement, self.bound, self.method)
+        steps = table_entries(model) * model.num_classes
+        return model.contiguous and only_cuts and steps <= SMALL_PROGRAMME
 
     def _settle(self, bound: float) -> bool:
-        """Take over a bound; whether the solve is over."""
-        self.bound = max(self.bound, min(bound, self.value))
-        self.watch.tighten(self.bound)
-        return np.isinf(self.bound) or self._proven() or self.watch.expired()
+        """Take over a bound of the model at work; whether that is enough."""
+        if not self.restricted:
+            self.bound = max(self.bound, min(bound, self.value))
+            self.watch.tighten(self.bound)
+        return np.isinf(bound) or self._over()
 
-    def _proven(self) -> bool:
-        return self.bound >= self.value - 1e-12 * abs(self.value)
+    def _over(self) -> bool:
+        proven = self.bound >= self.value - 1e-12 * abs(self.value)
+        return np.isinf(self.bound) or proven or self.watch.expired()
 
     def _report(self, runs: Ints, model: SegmentModel) -> None:
         placement = model.placement(runs)
@@ -153,33 +165,55 @@ class _Contiguous:
         outgrow that, beams find placements, and narrow bars keep them narrow.
         """
         self.method = "labels with completion bounds"
-        root = self.bound
+        model, root = relaxation.model, relaxation.bound
         width = max(0.05 * (self.value - root), 2e-4 * abs(root))
-        if np.isinf(width):
-            width = 0.01 * abs(root)
         most, cap = EXHAUSTIVE_LABELS, 4
+        remembered: list[set[int]] = [set() for _ in model.members]
+        widest = max(16, MOST_LABELS // model.hi.size)
         while True:
+            root = max(root, relaxation.bound)
             bar = min(self.value, root + width)
-            found = label_pass(relaxation, bar, None, self.watch, most=most)
-            if np.isfinite(found.value):
-                self._report(found.runs, relaxation.model)
-            if self._settle(min(found.bound, bar)):
+            found = self._pass(relaxation, bar, None, most)
+            if self._settle(min(found.bound, found.value, bar)):
                 return
             if np.isinf(found.bound):
+                if np.isfinite(found.value) or bar >= self.value:
+                    return  # the model at work is solved
                 width *= 2.0
                 continue
-            if cap == 4:
+            if cap == 4 and model.contiguous:
                 self._search(relaxation)
-            for _ in range(3):
-                found = label_pass(relaxation, self.value, cap, self.watch)
-                if np.isfinite(found.value):
-                    self._report(found.runs, relaxation.model)
-                if self._settle(found.bound):
+            if cap > widest and most == MOST_LABELS:
+                return
+            for _ in range(2):
+                found = self._pass(relaxation, self.value, min(cap, widest), MOST_LABELS)
+                if self._settle(min(found.bound, found.value)):
                     return
                 cap *= 4
+            if model.contiguous and self._remember(relaxation, remembered):
+                return
             most = min(8 * most, MOST_LABELS)
-            width *= 0.75
+            width = 0.75 * min(width, self.value - root)
 
+    def _remember(self, relaxation: Relaxation, remembered: list[set[int]]) -> bool:
+        """Grow memories while that closes the gap by a tenth at a time; whether that is enough."""
+        model = relaxation.model
+        while grow(remembered, relaxation.paths[-12:], model.count, MOST_REMEMBERED):
+            before = relaxation.bound
+            relaxation.memories = Memories.of(model, remembered)
+            relaxation.paths.clear()
+            polish(relaxation, self.value, 40, self.watch, 0.03)
+            if self._settle(relaxation.bound):
+                return True
+            if relaxation.bound - before < 0.1 * (self.value - before):
+                break
+        return False
+
+    def _pass(self, relaxation: Relaxation, bar: float, cap: int | None, most: int) -> LabelPass:
+        found = label_pass(relaxation, bar, cap, self.watch, most=most)
+        if np.isfinite(found.value):
+            self._report(found.runs, relaxation.model)
+        return found
 
     def _search(self, relaxation: Relaxation) -> None:
         """A short local search over orders from the best one known."""

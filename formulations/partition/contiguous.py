@@ -93,9 +93,7 @@ class OrderTables:
     @classmethod
     def of(cls, model: SegmentModel, price: Floats | None = None) -> OrderTables:
         """Tables of a model; with `price` for the priced cost."""
-        prefix, move = (
-            (model.prefix[0], model.move[0]) if price is None else model.weighted(price)
-        )
+        prefix, move = (model.prefix[0], model.move[0]) if price is None else model.weighted(price)
         return cls(prefix, move, model.lo)
 
     def value(self, order: Ints) -> float:
@@ -123,7 +121,7 @@ class OrderTables:
 def _extend(
     prefix: Floats, between: Floats, lo: Ints, order: Ints, first: int, reach: Floats
 ) -> None:
-    """Fill ``reach[k, b]``, the cheapest path to layer b that ends on ``order[k]``, from `first`."""
+    """Fill ``reach[k, b]``, the cheapest path to layer b that ends on ``order[k]``."""
     rows = prefix.shape[1]
     queue = np.empty(rows, dtype=np.int64)
     key = np.empty(rows)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .graph_anneal import anneal
-from .graph_search import Rest, beam, branch, new_work, open_bound, partial_bound
+from .graph_search import Rest, beam, branch, new_tree, open_bound, partial_bound
 from .kernel import Arrays, arrays_of, measure, worth
 from .moves import node_classes
 from .outcome import Outcome, Watch
@@ -145,11 +145,13 @@ def _prove(a: Arrays, rest: Rest, best: _Best, watch: Watch, effort: float) -> t
     placement = np.zeros(count, dtype=np.int64)
     known = np.array([best.objective, math.inf])
     slack = watch.relative_gap / 2
-    each = count + nodes + len(a.link_s_per_bit) + len(a.next_layer)
+    tree = new_tree(a, rest)
+    # A bound looks at all nodes, at pairs of them for contiguity, and at all links for loads.
+    each = 10 + nodes * (1 + nodes * a.contiguous) + len(a.link_s_per_bit) * rest.loads
     budget = int(effort * PROOF / each) + 1
     while budget > 0:
         part = min(CHUNK // each + 1, budget)
-        finished = branch(a, rest, state, bounds, choice, turn, placement, known, slack, part)
+        finished = branch(a, rest, tree, state, bounds, choice, turn, placement, known, slack, part)
         budget -= part
         if known[0] < best.objective:
             best.offer(placement)
@@ -164,7 +166,7 @@ def _prove(a: Arrays, rest: Rest, best: _Best, watch: Watch, effort: float) -> t
 
 def _root_bound(a: Arrays, rest: Rest) -> float:
     nothing = np.zeros(len(a.weight), dtype=np.int64)
-    return float(partial_bound(a, rest, new_work(a), nothing, 0))
+    return float(partial_bound(a, rest, new_tree(a, rest), nothing, 0))
 
 
 def lower_bound(problem: PartitionProblem) -> float:
@@ -189,7 +191,7 @@ def _rest(problem: PartitionProblem, a: Arrays) -> Rest:
     # With multicast the input is paid once per node, so its share of a layer may be nothing.
     alone = not (problem.multicast and costs.input_index >= 0 and len(costs.sources) > 1)
     extra = {k: costs.in_out(k) if alone else 0.0 for k in ("bandwidth", "energy")}
-    share = load_shares(costs)
+    share, constant = load_shares(costs)
     fastest = np.where(costs.allowed, costs.compute_s, np.inf).min(axis=1)
     longest = np.concatenate([np.maximum.accumulate(fastest[::-1])[::-1], [0.0]])
     before = np.full(costs.num_nodes, -1, dtype=np.int64)
@@ -202,10 +204,11 @@ def _rest(problem: PartitionProblem, a: Arrays) -> Rest:
         weight=np.concatenate([np.cumsum(costs.weight_bytes[::-1])[::-1], [0.0]]),
         joules=least(costs.compute_j + extra["energy"]),
         scarce=least(np.zeros_like(costs.compute_j) + extra["bandwidth"]),
-        share=share,
-        shared_s=least(costs.compute_s * share),
+        share_s=share,
+        shared_s=least(share) * (1 - 1e-9) - constant,
         longest_s=longest,
         least_s=TimeBounds.of(problem).least,
         before=before,
         piece_at=piece_at.astype(np.int64),
+        loads=bool(a.price[3] > 0 or np.isfinite(a.limit[3]) or a.repeats > 0),
     )

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from .outcome import Watch
     from .relaxation import Relaxation
-    from .segments import SegmentModel
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -68,7 +67,6 @@ def label_pass(
     watch: Watch,
     *,
     most: int = MOST_LABELS,
-    elementary: bool = True,
 ) -> LabelPass:
     """Search for placements that cost less than `bar`.
 
@@ -83,8 +81,6 @@ def label_pass(
     watch : Watch
     most : int
         Most labels made; what comes later is dropped.
-    elementary : bool
-        Whether a class may be used as often as it has nodes only.
 
     Notes
     -----
@@ -103,15 +99,15 @@ def label_pass(
     limits = model.limits
     zero = np.zeros(model.num_classes)
     shape = (model.num_layers + 1, model.num_classes)
-    least_rest = np.empty((len(limits), *shape))
+    least_rest = np.empty((len(model.move) - 1, *shape))
     least_begin = np.empty_like(least_rest)
     forbidden = np.where(np.isinf(model.move[0]), np.inf, 0.0)
-    for k in range(len(limits)):
+    for k in range(len(least_rest)):
         least_rest[k], least_begin[k] = backward(
             model.prefix[k + 1], model.move[k + 1] + forbidden, model.hi, zero
         )
     offset = np.concatenate([[0], np.cumsum(model.count)]).astype(np.int64)
-    words = int((offset[-1] + WORD - 1) // WORD)
+    words = int((offset[-1] + WORD - 1) // WORD) if model.contiguous else 1
     reduced = np.empty(most)
     longest = np.empty(most)
     value = np.empty((most, 1 + len(limits)))
@@ -126,10 +122,11 @@ def label_pass(
     # The bar is a placement's cost plus what tolls and prices bring in: see `_advance`.
     while b < rows:
         b = _advance(
-            b, CHUNK, most if cap is None else cap, elementary, model.prefix, model.move, prefix, move, model.hi,
-            relaxation.toll, offset, memories.bits, memories.base, memories.first, rest, begin,
-            limits, least_rest, least_begin, reduced, value, used, link, head, pool, filled, tally,
-            level, longest,
+            b, CHUNK, most if cap is None else cap, model.contiguous,
+            model.prefix, model.move, prefix, move, model.hi, model.memory_row(),
+            relaxation.toll, offset, memories.bits, memories.base, memories.first,
+            rest, begin, limits, least_rest, least_begin,
+            reduced, value, used, link, head, pool, filled, tally, level, longest,
         )  # fmt: skip
         if b < rows and watch.expired():
             level[1] = min(level[1], _open_bound(b, longest, link, head, pool, filled))
@@ -139,7 +136,7 @@ def label_pass(
     return LabelPass(found, runs, float(level[1]) - constant, int(tally[0]))
 
 
-def _runs_of(link: Ints, label: int) -> Ints:
+def _runs_of(link: NDArray[np.int32], label: int) -> Ints:
     runs = []
     while label >= 0:
         before = int(link[label, 0])
@@ -249,9 +246,7 @@ def _state(used: Ints, label: int, bit: int, bits: Ints, base: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _open_bound(
-    b: int, longest: Floats, link: Ints, head: Ints, pool: Ints, filled: Ints
-) -> float:
+def _open_bound(b: int, longest: Floats, link: Ints, head: Ints, pool: Ints, filled: Ints) -> float:
     """Least reduced cost that a label waiting at layer b or later may still end with."""
     best = np.inf
     for e in range(b, head.shape[0]):
@@ -276,6 +271,7 @@ def _advance(
     prefix: Floats,
     move: Floats,
     hi: Ints,
+    memory_row: Ints,
     toll: Floats,
     offset: Ints,
     bits: Ints,
@@ -305,7 +301,7 @@ def _advance(
     with a cap, in heaps (``pool``).
     """
     count, classes = hi.shape[0] - 1, hi.shape[1]
-    kinds, room = len(limits), pool.shape[2]
+    kinds, room = raw_move.shape[0] - 1, pool.shape[2]
     items = np.empty(1024, dtype=np.int64)
     more = np.empty(kinds)
     work = 0
@@ -367,6 +363,10 @@ def _advance(
                     if not fits:
                         continue
                     so_far -= prefix[b, d]
+                    held, row = 0.0, memory_row[d]
+                    if row >= 0 and label >= 0:
+                        held = value[label, row + 1]
+                    weight = 0.0
                     for e in range(b + 1, hi[b, d] + 1):
                         work += 1
                         total = so_far + prefix[e, d]
@@ -377,6 +377,10 @@ def _advance(
                             own = raw_prefix[k + 1, e, d] - raw_prefix[k + 1, b, d]
                             if more[k] + own + least_rest[k, e, d] > limits[k]:
                                 fits = False
+                        if row >= 0:
+                            weight = raw_prefix[row + 1, e, d] - raw_prefix[row + 1, b, d]
+                            if held + weight > limits[row]:
+                                break
                         if not fits:
                             continue
                         new = tally[0]
@@ -396,6 +400,10 @@ def _advance(
                         for k in range(kinds):
                             own = raw_prefix[k + 1, e, d] - raw_prefix[k + 1, b, d]
                             value[new, k + 1] = more[k] + own
+                        for k in range(kinds, len(limits)):
+                            value[new, k + 1] = value[label, k + 1] if label >= 0 else 0.0
+                        if row >= 0:
+                            value[new, row + 1] = held + weight
                         for w in range(used.shape[1]):
                             used[new, w] = used[label, w] if label >= 0 else 0
                         if bit >= 0:

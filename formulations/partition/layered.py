@@ -8,6 +8,7 @@ not. The number of moves may be limited: one copy of the graph per move made.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numba
@@ -58,7 +59,7 @@ def path_outcome(data: ChainData, watch: Watch) -> Outcome:
     if "cuts" in data.names and np.count_nonzero(np.diff(path)) > data.limits[-1]:
         value, path = _with_cuts(data.cost[0], data.move[0], int(data.limits[-1]))
     watch.tighten(value)
-    if np.isinf(value) or not (data.exact and data.is_feasible(path)):
+    if np.isinf(value) or not data.is_feasible(path):
         return Outcome(None, value, METHOD)
     watch.offer(path, data.value(path))
     return Outcome(path, value, METHOD)
@@ -71,7 +72,7 @@ def layered_applies(problem: PartitionProblem) -> bool:
         and not problem.contiguous
         and not problem.limits
         and all(np.isinf(problem.network.column("memory_bytes")))
-        and all(b - a == 1 for group in problem.colocated for a, b in zip(group, group[1:]))
+        and all(b - a == 1 for group in problem.colocated for a, b in pairwise(group))
     )
 
 

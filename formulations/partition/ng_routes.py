@@ -45,7 +45,7 @@ class Memories:
     bits: Ints
     base: Ints
     owner: Ints
-    after: Ints
+    after: NDArray[np.int32]
     first: Ints
 
     @classmethod
@@ -84,7 +84,7 @@ class Memories:
         return cls.of(model, [set() for _ in model.members])
 
 
-def grow(remembered: list[set[int]], paths: list[Ints], most: int) -> bool:
+def grow(remembered: list[set[int]], paths: list[Ints], count: Ints, most: int) -> bool:
     """Add to memories what keeps relaxed paths from coming back; False if nothing may be added.
 
     Parameters
@@ -93,20 +93,23 @@ def grow(remembered: list[set[int]], paths: list[Ints], most: int) -> bool:
         For each class the classes that it remembers; changed in place.
     paths : list of ndarray, shape (K, 3)
         Relaxed paths of runs.
+    count : ndarray of int64, shape (C,)
+        Nodes of each class.
     most : int
-        Largest size of a memory.
+        Most nodes in a memory; a class has up to 2 to that power states.
     """
     grown = False
     for runs in paths:
         classes = runs[:, 2].tolist()
         seen: dict[int, int] = {}
         for k, c in enumerate(classes):
-            if c in seen:
-                between = classes[seen[c] + 1 : k]
-                if all(c in remembered[d] or len(remembered[d]) < most for d in between):
-                    grown |= any(c not in remembered[d] for d in between)
-                    for d in between:
+            between = [d for d in classes[seen.get(c, k) : k] if c not in remembered[d]]
+            room = [most - sum(int(count[e]) for e in remembered[d]) for d in between]
+            if all(left >= count[c] for left in room):
+                for d in between:
+                    if d != c or count[c] > 1:
                         remembered[d].add(c)
+                        grown = True
             seen[c] = k
     return grown
 
@@ -114,7 +117,7 @@ def grow(remembered: list[set[int]], paths: list[Ints], most: int) -> bool:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _transitions(
     bits: Ints, base: Ints, owner: Ints, node_class: Ints, offset: Ints, count: Ints
-) -> tuple[Ints, Ints]:
+) -> tuple[NDArray[np.int32], Ints]:
     states, classes, width = len(owner), len(base), bits.shape[1]
     after = np.full((states, classes), states, dtype=np.int32)
     first = np.zeros(classes, dtype=np.int64)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +48,39 @@ def node_prices(compute_s: Floats, counts: Ints, steps: int = 40) -> Floats:
         mu = mu / float(mu @ counts)
     rows.append(kept)
     return np.array(rows)
+
+
+def fractional_bound(
+    compute_s: Floats, weight_bytes: Floats, counts: Ints, memory_bytes: Floats
+) -> float:
+    """Lower bound on the bottleneck: vertices may be split between nodes, memory is kept.
+
+    The linear programme ``min T``, ``sum_c x[v, c] = 1``, ``sum_v compute_s x <= counts T`` and
+    ``sum_v weight_bytes x <= counts memory_bytes``; infinite where even that cannot be.
+    """
+    v, c = np.nonzero(np.isfinite(compute_s))
+    size, classes = compute_s.shape
+    seconds = compute_s[v, c]
+    unit = max(float(seconds.max(initial=0.0)), 1e-300)
+    k = np.arange(len(v))
+    tight = np.flatnonzero(np.isfinite(memory_bytes) & (memory_bytes > 0))
+    row_of = np.full(classes, -1)
+    row_of[tight] = classes + np.arange(len(tight))
+    held = np.flatnonzero(row_of[c] >= 0)
+    rows = np.concatenate([c, np.arange(classes), row_of[c[held]]])
+    columns = np.concatenate([k, np.full(classes, len(v)), held])
+    share = weight_bytes[v[held]] / memory_bytes[c[held]] / counts[c[held]]
+    values = np.concatenate([seconds / unit / counts[c], -np.ones(classes), share])
+    # The judge allows memory this much, and so must a proof that there is no plan.
+    upper = np.concatenate([np.zeros(classes), np.full(len(tight), 1 + 1e-6)])
+    matrix = sparse.csr_array((values, (rows, columns)), shape=(len(upper), len(v) + 1))
+    once = sparse.csr_array((np.ones(len(v)), (v, k)), shape=(size, len(v) + 1))
+    cost = np.zeros(len(v) + 1)
+    cost[-1] = 1.0
+    found = linprog(cost, matrix, upper, once, np.ones(size), bounds=(0, None), method="highs")
+    if found.status == 2:
+        return float(np.inf)
+    return float(found.fun) * unit * (1 - 1e-6) if found.status == 0 else 0.0
 
 
 def similar_classes(compute_s: Floats, counts: Ints, states: int) -> list[list[int]]:

@@ -44,7 +44,7 @@ class Relaxation:
     memories : Memories or None
         What paths remember; None: a class may come back at once (but a single node not twice in
         a row).
-    multipliers : ndarray, shape (C + R - 1,)
+    multipliers : ndarray, shape (C + R + M - 1,)
         Tolls, then prices, each times its `scale`.
     bound : float
         Valid lower bound on objective 0; infinite where no path of runs exists at all.
@@ -63,7 +63,7 @@ class Relaxation:
     def __post_init__(self) -> None:
         # Limits come in seconds, bytes, joules or cuts: each is taken in its own scale.
         ones = np.ones(self.model.num_classes)
-        self.scale = np.concatenate([ones, np.maximum(self.model.limits, 1e-12)])
+        self.scale = np.concatenate([ones, np.maximum(np.abs(self.model.limits), 1e-12)])
         self.capacity = np.concatenate([self.model.count, self.model.limits]) / self.scale
         self.multipliers = np.zeros(len(self.scale))
 
@@ -74,7 +74,7 @@ class Relaxation:
 
     @property
     def price(self) -> Floats:
-        """What a unit of each further objective costs, shape (R - 1,)."""
+        """What a unit of each further row costs, shape (R + M - 1,)."""
         classes = self.model.num_classes
         return self.multipliers[classes:] / self.scale[classes:]
 
@@ -161,7 +161,8 @@ def polish(
 
     size = len(relaxation.multipliers)
     goal = np.append(np.zeros(size), -1.0)
-    rows, sides = [], []
+    rows: list[Floats] = []
+    sides: list[float] = []
     here, box = relaxation.multipliers, 0.0
     for _ in range(steps):
         if watch.expired():
@@ -178,13 +179,11 @@ def polish(
         rows.append(np.append(-excess, 1.0))
         sides.append(bound - float(excess @ here))
         centre, highest = relaxation.multipliers, HIGHEST * abs(target)
-        limits = np.column_stack(
-            [np.maximum(centre - box, 0.0), np.minimum(centre + box, highest)]
-        )
+        limits = np.column_stack([np.maximum(centre - box, 0.0), np.minimum(centre + box, highest)])
         found = linprog(
             goal, np.array(rows), np.array(sides), bounds=[*limits.tolist(), (None, None)]
         )
-        if found.status != 0:
+        if found.status != 0 or found.x is None or found.fun is None:
             return
         here = np.maximum(found.x[:-1], 0.0)
         gain = -found.fun - relaxation.bound
@@ -226,5 +225,5 @@ def _used(model: SegmentModel, runs: Ints) -> Floats:
         return visits
     a, b, c = runs[:, 0], runs[:, 1], runs[:, 2]
     own = (model.prefix[1:, b, c] - model.prefix[1:, a, c]).sum(axis=1)
-    between = model.move[1:, a[1:] - 1, c[:-1], c[1:]].sum(axis=1)
-    return np.concatenate([visits, own + between])
+    own[: len(model.move) - 1] += model.move[1:, a[1:] - 1, c[:-1], c[1:]].sum(axis=1)
+    return np.concatenate([visits, own])

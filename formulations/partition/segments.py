@@ -1,8 +1,10 @@
 """Runs of layers as the unit: a contiguous chain is a path of runs over classes of nodes.
 
 A run [a, b) on class c carries its memory inside: it exists only where its layers fit on one node
-of c. A placement is a path of runs from layer 0 to layer L that uses every class at most as often
-as it has nodes. What `relaxation` relaxes is that count alone.
+of c. A contiguous placement is a path of runs from layer 0 to layer L that uses every class at most
+as often as it has nodes. Where placement is free a node may take several runs: its memory is then a
+limit of its own, on the sum of weights (less the least or the largest activation, which makes the
+model a relaxation or a restriction).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
+from .chain import ROOM
 from .classes import node_classes
 
 if TYPE_CHECKING:
@@ -30,18 +33,21 @@ class SegmentModel:
 
     Attributes
     ----------
-    prefix : ndarray, shape (R, L + 1, C)
+    prefix : ndarray, shape (R + M, L + 1, C)
         Cost of layers 0 to i - 1 on each class; the run [a, b) costs ``prefix[b] - prefix[a]``.
+        Where placement is free, M rows of weights on one node each follow.
     move : ndarray, shape (R, L - 1, C, C)
         Of each boundary between two different nodes; infinite on the diagonal in objective 0
         where a class has one node only.
     lo, hi : ndarray of int64, shape (L + 1, C)
         Runs that fit; see `run_windows`.
-    limits : ndarray, shape (R - 1,)
+    limits : ndarray, shape (R - 1 + M,)
+        Of all rows of `prefix` but the first.
     members : tuple of tuples of int
         Nodes of each class.
     count : ndarray of int64, shape (C,)
-        Nodes of each class.
+        Most runs on each class: its nodes, or L where placement is free.
+    contiguous : bool
     """
 
     prefix: Floats
@@ -51,10 +57,21 @@ class SegmentModel:
     limits: Floats
     members: tuple[tuple[int, ...], ...]
     count: Ints
+    contiguous: bool
 
     @classmethod
-    def of(cls, data: ChainData, *, merge: bool = True) -> SegmentModel:
-        """Build the model; `merge` decides whether interchangeable nodes share a class."""
+    def of(cls, data: ChainData, *, merge: bool = True, careful: bool = False) -> SegmentModel:
+        """Build the model.
+
+        Parameters
+        ----------
+        data : ChainData
+        merge : bool
+            Whether interchangeable nodes share a class (never where placement is free).
+        careful : bool
+            Where placement is free: leave room for the largest activation of all, not the least.
+        """
+        merge = merge and data.contiguous
         members = node_classes(data) if merge else tuple((n,) for n in range(data.num_nodes))
         first = np.array([row[0] for row in members], dtype=np.int64)
         count = np.array([len(row) for row in members], dtype=np.int64)
@@ -69,6 +86,12 @@ class SegmentModel:
             else:
                 move[:, :, c, c] = 0.0
                 move[0, :, c, c] = np.inf
+        limits = data.limits
+        if not data.contiguous:
+            weights, rooms = _memory_rows(data, careful=careful)
+            prefix = np.concatenate([prefix, weights])
+            limits = np.concatenate([limits, rooms])
+            count = np.full_like(count, data.num_layers)
         lo, hi = data.windows()
         if merged:
             lo, hi = lo[:, first], hi[:, first]
@@ -77,37 +100,57 @@ class SegmentModel:
             move=np.ascontiguousarray(move),
             lo=np.ascontiguousarray(lo),
             hi=np.ascontiguousarray(hi),
-            limits=data.limits,
+            limits=limits,
             members=members,
             count=count,
+            contiguous=data.contiguous,
         )
 
     @property
     def num_layers(self) -> int:
         """L."""
-        return self.prefix.shape[1] - 1
+        return int(self.prefix.shape[1]) - 1
 
     @property
     def num_classes(self) -> int:
         """C."""
-        return self.prefix.shape[2]
+        return int(self.prefix.shape[2])
 
     def placement(self, runs: Ints) -> Ints:
         """Node of each layer from runs (first layer, end, class) that use no class too often."""
         nodes = np.empty(self.num_layers, dtype=np.int64)
         left = [list(row) for row in self.members]
         for a, b, c in runs:
-            nodes[a:b] = left[c].pop(0)
+            nodes[a:b] = left[c].pop(0) if self.contiguous else left[c][0]
         return nodes
 
+    def memory_row(self) -> Ints:
+        """Which row of `limits` is the memory of each class, -1 for none; shape (C,)."""
+        rows = np.full(self.num_classes, -1, dtype=np.int64)
+        for k in range(len(self.move), len(self.prefix)):
+            rows[int(np.argmax(self.prefix[k, -1]))] = k - 1
+        return rows
+
     def weighted(self, price: Floats) -> tuple[Floats, Floats]:
-        """Objective 0 plus `price` (R - 1,) times the others: prefix (L + 1, C) and move."""
+        """Objective 0 plus `price` times the other rows: prefix (L + 1, C) and move."""
         prefix, move = self.prefix[0], self.move[0]
         for k, value in enumerate(price, start=1):
             if value > 0:
                 prefix = prefix + value * self.prefix[k]
-                move = move + value * self.move[k]
+                if k < len(self.move):
+                    move = move + value * self.move[k]
         return prefix, move
+
+
+def _memory_rows(data: ChainData, *, careful: bool) -> tuple[Floats, Floats]:
+    """Weights (M, L + 1, N) of layers 0 to i - 1 on each node with little memory, and its room."""
+    total = np.concatenate([[0.0], np.cumsum(data.weight_bytes)])
+    activation = data.activation_bytes.max() if careful else data.activation_bytes.min()
+    room = data.memory_bytes * (1 + ROOM) - activation
+    tight = np.flatnonzero(room < total[-1] + data.activation_bytes.max() - activation)
+    rows = np.zeros((len(tight), len(total), data.num_nodes))
+    rows[np.arange(len(tight)), :, tight] = total
+    return rows, room[tight]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]

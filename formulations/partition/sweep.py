@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 METHOD = "sweep over the bottleneck"
 
 #: Caps solved at most; a sweep that needs more is better left to another road.
-MOST_CAPS = 400
+MOST_CAPS = 120
 
 
 def sweep_applies(problem: PartitionProblem) -> bool:
@@ -129,7 +129,7 @@ class _Sweep:
             least, low, high, above = open_ranges[0]
             self.watch.tighten(min(least, self.floor, self.value))
             proven = least >= self.value * (1 - self.watch.relative_gap / 2)
-            if proven or self.watch.expired() or high - low <= 1e-9 * high:
+            if proven or self.watch.expired() or high - low <= 1e-6 * high:
                 break
             heapq.heappop(open_ranges)
             middle = (low + high) / 2

@@ -20,7 +20,7 @@ from .contracted import Contracted
 from .ideals import MAX_STATES, STEP, num_states, solve_ideals
 from .judged import offer_stages
 from .outcome import Outcome, Watch
-from .prices import similar_classes
+from .prices import fractional_bound, similar_classes
 from .topological import solve_orders
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ def solve_throughput(
         start = Contracted.of(problem.replace(contiguous=True))
         offer_stages(problem, start, watch, solve_orders(start))
     if watch.gap > watch.relative_gap and not watch.expired():
+        watch.tighten(
+            fractional_bound(graph.compute_s, graph.weight_bytes, graph.counts, graph.memory_bytes)
+        )
+        if not np.isfinite(watch.bound):
+            return Outcome(None, np.inf, "fractional node loads")
         anneal(problem, graph, watch, watch.placement, seed=seed, rounds=rounds)
         method = method if method == "annealing" else f"{method}, annealing"
     return _end(watch, method)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+#: Allowed layer-node pairs up to which a linear programme finds the weights of `load_shares`.
+LP_CELLS = 5_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
@@ -121,17 +124,73 @@ def _finite(values: Floats) -> Floats:
     return np.where(np.isfinite(values), values, 0.0)
 
 
-def load_shares(costs: PartitionCosts) -> Floats:
-    """Weights on the nodes that prove a good bound on the largest compute load, shape (N,).
+def load_shares(costs: PartitionCosts) -> tuple[Floats, float]:
+    """What each layer on each node adds to a bound on the largest compute load.
 
-    Any weights that sum to one prove ``sum_i min_n weight_n compute[i, n]`` (duality of makespan
-    scheduling on unrelated machines); a few multiplicative steps find good ones.
+    Weights on the nodes that sum to one, and prices of their memory, prove that no schedule ends
+    before ``sum_i min_n share[i, n] - constant`` (duality of makespan scheduling on unrelated
+    machines, Lenstra, Shmoys and Tardos 1990). Any weights and prices do; the best are the duals
+    of a linear programme, good ones come from a few multiplicative steps where that is large.
+
+    Returns
+    -------
+    share : ndarray, shape (L, N)
+        Infinite where a layer may not run.
+    constant : float
     """
     seconds = np.where(costs.allowed, costs.compute_s, np.inf)
-    best = weight = np.full(costs.num_nodes, 1.0 / costs.num_nodes)
-    if not np.isfinite(seconds).any(axis=1).all():
-        return best
-    rows, most = np.arange(costs.num_layers), -1.0
+    able = np.isfinite(seconds).any(axis=1).all()
+    if able and costs.allowed.sum() <= LP_CELLS:
+        found = _dual_shares(costs)
+        if found is not None:
+            return found
+    weight = _spread_shares(seconds) if able else np.full(costs.num_nodes, 1 / costs.num_nodes)
+    with np.errstate(invalid="ignore"):
+        return np.where(costs.allowed, seconds * weight, np.inf), 0.0
+
+
+def _dual_shares(costs: PartitionCosts) -> tuple[Floats, float] | None:
+    """Duals of: least T with every layer placed (in parts), loads up to T and memory kept."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
+    layer, node = np.nonzero(costs.allowed)
+    many, nodes = len(layer), costs.num_nodes
+    seconds = costs.compute_s[layer, node]
+    unit = float(seconds.max(initial=0.0))
+    tight = np.isfinite(costs.memory_bytes) & (costs.memory_bytes > 0)
+    if unit <= 0:
+        return None
+    room = np.where(tight, costs.memory_bytes, 1.0) * (1 + 1e-6)
+    used = np.flatnonzero(tight[node])
+    rows = np.concatenate([node, np.arange(nodes), nodes + node[used]])
+    columns = np.concatenate([np.arange(many), np.full(nodes, many), used])
+    parts = costs.weight_bytes[layer[used]] / room[node[used]]
+    values = np.concatenate([seconds / unit, np.full(nodes, -1.0), parts])
+    result = linprog(
+        np.concatenate([np.zeros(many), [1.0]]),
+        A_ub=coo_array((values, (rows, columns)), shape=(2 * nodes, many + 1)).tocsr(),
+        b_ub=np.concatenate([np.zeros(nodes), np.ones(nodes)]),
+        A_eq=coo_array(
+            (np.ones(many), (layer, np.arange(many))), shape=(costs.num_layers, many + 1)
+        ).tocsr(),
+        b_eq=np.ones(costs.num_layers),
+        method="highs",
+    )
+    if result.status != 0:
+        return None
+    duals = np.maximum(-result.ineqlin.marginals, 0.0)
+    weight, price = duals[:nodes], duals[nodes:] * unit
+    weight = weight / max(1.0, float(weight.sum()) * (1 + 1e-12))
+    table = costs.compute_s * weight + costs.weight_bytes[:, None] * (price / room)
+    return np.where(costs.allowed, table, np.inf), float(price[tight].sum())
+
+
+def _spread_shares(seconds: Floats) -> Floats:
+    """Weights on the nodes by multiplicative steps towards the busiest, shape (N,)."""
+    count, nodes = seconds.shape
+    best = weight = np.full(nodes, 1.0 / nodes)
+    rows, most = np.arange(count), -1.0
     for step in range(60):
         with np.errstate(invalid="ignore"):
             scaled = np.where(np.isfinite(seconds), seconds * weight, np.inf)
@@ -139,7 +198,7 @@ def load_shares(costs: PartitionCosts) -> Floats:
         value = float(scaled[rows, choice].sum())
         if value > most:
             best, most = weight, value
-        load = np.bincount(choice, weights=seconds[rows, choice], minlength=costs.num_nodes)
+        load = np.bincount(choice, weights=seconds[rows, choice], minlength=nodes)
         if load.max() <= 0:
             break
         weight = weight * np.exp((0.5 / (1 + 0.1 * step)) * load / load.max())
@@ -149,10 +208,9 @@ def load_shares(costs: PartitionCosts) -> Floats:
 
 def load_bound(costs: PartitionCosts) -> float:
     """No schedule ends before the work is done by all nodes at once; see `load_shares`."""
-    seconds = np.where(costs.allowed, costs.compute_s, np.inf)
-    with np.errstate(invalid="ignore"):
-        least = float((seconds * load_shares(costs)).min(axis=1).sum())
-    return least if math.isfinite(least) else 0.0
+    share, constant = load_shares(costs)
+    least = float(share.min(axis=1).sum()) - constant
+    return max(0.0, least * (1 - 1e-9)) if math.isfinite(least) else 0.0
 
 
 def tails(problem: PartitionProblem) -> Floats:
@@ -255,3 +313,60 @@ def closure(edges: Ints, count: int) -> NDArray[np.bool_]:
         for m in range(count):
             reach[i, m] |= reach[j, m]
     return reach
+
+
+def path_cover(edges: Ints, count: int) -> tuple[Ints, Ints]:
+    """Paths that cover every edge at least once, found greedily.
+
+    Parameters
+    ----------
+    edges : ndarray of int64, shape (E, 2)
+        Every edge from an earlier to a later layer.
+    count : int
+        Number of layers.
+
+    Returns
+    -------
+    path, edge : ndarray of int64
+        One entry per step: number of the path, and of the edge, in walking order.
+    """
+    order = np.lexsort((edges[:, 1], edges[:, 0]))
+    starts = np.searchsorted(edges[order, 0], np.arange(count + 1))
+    path, step = _cover(np.ascontiguousarray(edges[order]), starts, count)
+    return path, order[step]
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _cover(edges: Ints, starts: Ints, count: int) -> tuple[Ints, Ints]:
+    """Longest chains of edges that are still uncovered, prolonged to a sink along covered ones."""
+    total = len(edges)
+    open_ = np.ones(total, dtype=np.bool_)
+    path, step = [], []
+    number = 0
+    gain = np.zeros(count, dtype=np.int64)
+    choice = np.full(count, -1, dtype=np.int64)
+    left = total
+    while left > 0:
+        # From every layer on: the path with most uncovered edges.
+        best = -1
+        for i in range(count - 1, -1, -1):
+            gain[i] = 0
+            choice[i] = -1
+            for k in range(starts[i], starts[i + 1]):
+                value = gain[edges[k, 1]] + (1 if open_[k] else 0)
+                if choice[i] < 0 or value > gain[i]:
+                    gain[i] = value
+                    choice[i] = k
+            if best < 0 or gain[i] >= gain[best]:
+                best = i
+        i = best
+        while choice[i] >= 0:
+            k = choice[i]
+            path.append(number)
+            step.append(k)
+            if open_[k]:
+                open_[k] = False
+                left -= 1
+            i = edges[k, 1]
+        number += 1
+    return np.array(path, dtype=np.int64), np.array(step, dtype=np.int64)
