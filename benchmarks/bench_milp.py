@@ -72,7 +72,7 @@ def term_by_term(problem: ow.PartitionProblem) -> Times:
     costs = problem.costs()
     own, move = costs.layer_costs("latency"), costs.transfer("latency")
     layers, nodes = range(costs.num_layers), range(costs.num_nodes)
-    model = pyo.ConcreteModel()
+    model: Any = pyo.ConcreteModel()
     model.L, model.N = pyo.Set(initialize=layers), pyo.Set(initialize=nodes)
     model.E = pyo.Set(initialize=layers[:-1])
     model.x = pyo.Var(model.L, model.N, domain=pyo.Binary)
@@ -86,12 +86,10 @@ def term_by_term(problem: ow.PartitionProblem) -> Times:
     )
     model.cost = pyo.Objective(
         expr=sum(own[i, n] * model.x[i, n] for i in layers for n in nodes)
-        + sum(
-            move[i, u, v] * model.y[i, u, v] for i in layers[:-1] for u in nodes for v in nodes
-        )
+        + sum(move[i, u, v] * model.y[i, u, v] for i in layers[:-1] for u in nodes for v in nodes)
     )
     built = time.perf_counter()
-    solver = pyo.SolverFactory("appsi_highs")
+    solver: Any = pyo.SolverFactory("appsi_highs")
     solver.highs_options = {"threads": 1}
     solver.solve(model)
     solved = time.perf_counter()

@@ -286,13 +286,14 @@ class ModelProfile:
     @classmethod
     def transformer(cls, **numbers: Any) -> ModelProfile:
         """Build a Llama-like decoder; see `orbweave.formulations.transformer.transformer`."""
-        from .transformer import transformer
+        profile: ModelProfile = _reader("transformer", "formulations.transformer")(**numbers)
+        return profile
 
-        return transformer(**numbers)
 
-
-def _reader(name: str) -> Any:
-    return getattr(importlib.import_module(f"{__package__.rpartition('.')[0]}.adapters"), name)
+def _reader(name: str, module: str = "adapters") -> Any:
+    """Look a builder up by name, so that this floor imports nothing of those above it."""
+    root = __package__.rpartition(".")[0]
+    return getattr(importlib.import_module(f"{root}.{module}"), name)
 
 
 def _check_edges(edges: tuple[tuple[int, int], ...], layers: tuple[LayerProfile, ...]) -> None:

@@ -224,7 +224,7 @@ def _find_trees(
                 if used == len(before):
                     before = np.concatenate((before, np.empty_like(before)))
                     sums = np.concatenate((sums, np.empty_like(sums)))
-                last, sum_ = _shortest_tree(root, starts, order, target, values, sizes[low])
+                last, sum_ = _shortest_tree(root, starts, order, target, values, float(sizes[low]))
                 before[used] = last
                 sums[used] = sum_
                 tree[low, root] = used
@@ -233,10 +233,10 @@ def _find_trees(
             if high - low < 2:
                 continue
             first, last_tree = tree[low, root], tree[high, root]
-            if first == last_tree or _no_worse(sums[first], sums[last_tree], sizes[high]):
+            if first == last_tree or _no_worse(sums[first], sums[last_tree], float(sizes[high])):
                 tree[low + 1 : high, root] = first
                 continue
-            if _no_worse(sums[last_tree], sums[first], sizes[low]):
+            if _no_worse(sums[last_tree], sums[first], float(sizes[low])):
                 tree[low + 1 : high, root] = last_tree
                 continue
             middle = (low + high) // 2

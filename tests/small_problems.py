@@ -24,14 +24,21 @@ def small_problem(
     if chain is None:
         chain = bool(rng.random() < 0.5)
     layers = tuple(
-        ow.LayerProfile(f"l{i}", 1, *(float(rng.integers(0, top)) for top in (20, 30, 15, 3)))
+        ow.LayerProfile(
+            f"l{i}",
+            1,
+            weight_bytes=float(rng.integers(0, 20)),
+            flops=float(rng.integers(0, 30)),
+            activation_bytes=float(rng.integers(0, 15)),
+            state_bytes=float(rng.integers(0, 3)),
+        )
         for i in range(count)
     )
     edges = None
     if not chain:
         pairs = itertools.combinations(range(count), 2)
         edges = tuple((i, j) for i, j in pairs if rng.random() < (0.7 if j == i + 1 else 0.3))
-    profile = ow.ModelProfile(layers, edges, *(float(rng.integers(0, 10)) for _ in range(2)))
+    profile = ow.ModelProfile(layers, edges, float(rng.integers(0, 10)), float(rng.integers(0, 10)))
     problem = ow.PartitionProblem(
         profile, _network(rng, width, layers), **{**_options(rng, count, width), **over}
     )

@@ -88,6 +88,7 @@ def test_any_duals_prove_a_bound(seed: int, spread: float) -> None:
         b_ub=np.concatenate([model.row_upper[:3], -model.row_lower[3:]]),
         bounds=[(0, 8)] * model.num_columns,
     )
+    assert answer.fun is not None
     best = answer.fun + model.offset
     duals = np.concatenate([answer.ineqlin.marginals[:3], -answer.ineqlin.marginals[3:]])
     assert dual_bound(model, duals) == pytest.approx(best)

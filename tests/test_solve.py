@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -123,7 +124,9 @@ def test_scaling_the_units_scales_the_answer(seed: int, factor: float, objective
         ),
         network=ow.Network(
             [
-                ow.Node(n.name, n.kind, n.flop_per_s, n.memory_bytes * factor, n.joules_per_flop)
+                replace(
+                    n, memory_bytes=n.memory_bytes * factor, io_rate_bps=n.io_rate_bps * factor
+                )
                 for n in network.nodes
             ],
             [

@@ -4,7 +4,8 @@
 every other file is one way to find placements or bounds.
 """
 
-from .problem import OBJECTIVES, PartitionProblem, Training
+from .problem import OBJECTIVES, PartitionProblem
 from .solution import Partition
+from .training import Training
 
 __all__ = ["OBJECTIVES", "Partition", "PartitionProblem", "Training"]

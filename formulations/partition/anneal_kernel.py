@@ -242,10 +242,10 @@ def cool_down(
         if many > 0 and rng.random() < 0.7:
             t = a.touch[a.touch_at[v] + rng.integers(0, many)]
             if a.tail[t] != v:
-                b = s.place[a.tail[t]]
+                b = int(s.place[a.tail[t]])
             else:
                 k = int(rng.integers(0, a.head_at[t + 1] - a.head_at[t]))
-                b = s.place[a.head[a.head_at[t] + k]]
+                b = int(s.place[a.head[a.head_at[t] + k]])
         if old == b or a.compute[v, b] == np.inf:
             continue
         if rng.random() < 0.01:  # two nodes swap what they hold, or one takes it all
@@ -283,7 +283,7 @@ def cool_down(
                 used = 2
         _shift(a, s, v, b)
         if used == 2:
-            _shift(a, s, which[1], old)
+            _shift(a, s, int(which[1]), int(old))
         new_energy = _norm(s.load, scale)
         accept = new_energy <= energy or rng.random() < np.exp(-(new_energy - energy) / temperature)
         if accept or penalty > 0:

@@ -125,16 +125,16 @@ def chain_loads(problem: PartitionProblem) -> ChainLoads:
     seconds = np.where(costs.allowed, costs.compute_s, np.inf).T
 
     training, most = problem.training, problem.max_replicas
-    share = np.arange(most + 1, dtype=np.float64)
+    copies = np.arange(most + 1, dtype=np.float64)
+    factor = np.zeros(most + 1)
     ring = np.zeros((count, most + 1))
     held = profile.column("weight_bytes")
     rate = np.zeros((count, count))
     if training is not None and most > 1:
         network_rates = np.array([link.rate_bps for link in problem.network.links])
         rate = _busiest(problem, network_rates)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = 2 * (share - 1) / share * training.gradient_bytes / training.micro_batches
-        factor[:2] = 0.0
+        factor[2:] = 2 * (copies[2:] - 1) / copies[2:]
+        factor *= training.gradient_bytes / training.micro_batches
     classes = _swap_classes(
         [seconds, memory_end, inward, outward, first[:, None], last[:, None], room[:, None]],
         [alone, rate[None]],
@@ -145,8 +145,7 @@ def chain_loads(problem: PartitionProblem) -> ChainLoads:
     for c, nodes in enumerate(classes):
         if len(nodes) > 1:
             between[c, c] = cut[nodes[0], nodes[1]]
-            if training is not None and most > 1:
-                ring[nodes[0], 2:] = 8.0 * rate[nodes[0], nodes[1]] * factor[2:]
+            ring[nodes[0]] = 8.0 * rate[nodes[0], nodes[1]] * factor
         else:
             between[c, c] = np.inf
     stages = count if problem.max_cuts is None else problem.max_cuts + 1

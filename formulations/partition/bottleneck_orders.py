@@ -33,7 +33,7 @@ def improve_order(
     rng = np.random.default_rng(seed)
     order = order[np.argsort(loads.seconds[which[order]].clip(max=1e9).sum(axis=1), kind="stable")]
 
-    tables: dict[float, tuple[Any, ...]] = {}
+    tables: dict[float, Any] = {}
 
     def run(order: Ints, load: float) -> tuple[Stage, ...] | None:
         if load not in tables:  # neighbours are tried at one load until one is better
@@ -41,7 +41,7 @@ def improve_order(
             _, ends = search.ends(load)
             cut = pack(loads.cut_s[which[:, None], which[None, :]] <= load, search.words)
             first, last = loads.first_s[which] <= load, loads.last_s[which] <= load
-            tables[load] = (ends[plain], cut, first, last)
+            tables.update({load: (ends[plain], cut, first, last)})
         path = np.full((len(order) + 1, 3), -1, dtype=np.int64)
         used = _follow(loads.num_layers, order, *tables[load], loads.max_stages, path)
         if used < 0:

@@ -107,7 +107,7 @@ class ChainData:
                     moves[first : first + gap] = np.where(off, np.inf, 0.0)
         return cls(
             cost=np.stack(node_rows),
-            move=np.stack(move_rows),
+            move=moves[None] if len(move_rows) == 1 else np.stack(move_rows),
             limits=np.array(limits, dtype=np.float64),
             names=tuple(names),
             weight_bytes=costs.weight_bytes,
@@ -230,12 +230,15 @@ def _weighted(costs: PartitionCosts, table: Mapping[str, float]) -> tuple[Floats
     """Weighted layer costs (L, N) and moves (L - 1, N, N); fresh arrays."""
     layers, nodes = costs.num_layers, costs.num_nodes
     node = np.zeros((layers, nodes))
-    moves = np.zeros((layers - 1, nodes, nodes))
+    moves = None
     for name, weight in table.items():
         checks.known("additive objective", name, ADDITIVE)
         if weight > 0:
             node += weight * costs.layer_costs(name)
-            moves += weight * costs.transfer(name)[: layers - 1]
+            part = costs.transfer(name)[: layers - 1] * weight
+            moves = part if moves is None else np.add(moves, part, out=part)
+    if moves is None:
+        moves = np.zeros((layers - 1, nodes, nodes))
     node[~costs.allowed] = np.inf
     return node, moves
 

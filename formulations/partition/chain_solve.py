@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from .labels import MOST_LABELS, LabelPass, label_pass
 from .layered import path_outcome
 from .ng_routes import Memories, grow
 from .order_search import full_order, search_orders
-from .outcome import Outcome
+from .outcome import Outcome, Watch
 from .relaxation import Relaxation, descend, polish
 from .segments import SegmentModel
 from .subsets import subsets_outcome, table_entries
@@ -29,13 +29,14 @@ from .subsets import subsets_outcome, table_entries
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .outcome import Watch
     from .problem import PartitionProblem
 
     Ints = NDArray[np.int64]
 
 #: Most nodes that a class remembers in bounds (see `ng_routes`).
 MOST_REMEMBERED = 8
+#: Gap from which memories come before more labels.
+WIDE_GAP = 0.015
 #: Labels that a pass without a cap makes at first, before beams take over.
 EXHAUSTIVE_LABELS = 400_000
 #: Set programmes up to this many steps are quicker than bounds.
@@ -74,7 +75,10 @@ def solve_data(data: ChainData, watch: Watch, seed: int = 0) -> Outcome:
     outcome = path_outcome(data, watch)
     if outcome.placement is not None or np.isinf(outcome.bound):
         return outcome
-    return _Runs(data, watch, seed, outcome.bound).solve()
+    solve = _Runs(data, watch, seed, outcome.bound)
+    if not data.contiguous:
+        solve.start_contiguous()
+    return solve.solve()
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +107,14 @@ class _Runs:
             self.restricted = True
             self._work(SegmentModel.of(self.data, careful=True))
         return Outcome(self.placement, self.bound, self.method)
+
+    def start_contiguous(self) -> None:
+        """Start from a good contiguous placement: every one of those is allowed."""
+        aside = Watch(time_limit_s=min(0.2 * self.watch.remaining_s, 10.0), relative_gap=2e-3)
+        found = _Runs(replace(self.data, contiguous=True), aside, self.seed, self.bound).solve()
+        if found.placement is not None and self.data.is_feasible(found.placement):
+            self.value, self.placement = self.data.value(found.placement), found.placement
+            self.watch.offer(self.placement, self.value)
 
     def _work(self, model: SegmentModel) -> None:
         """Bounds, placements along relaxed paths, labels."""
@@ -190,14 +202,15 @@ class _Runs:
                 if self._settle(min(found.bound, found.value)):
                     return
                 cap *= 4
-            if model.contiguous and self._remember(relaxation, remembered):
+            wide = self.value - self.bound > WIDE_GAP * abs(self.value) or most == MOST_LABELS
+            if wide and model.contiguous and self._remember(relaxation, remembered):
                 return
             most = min(8 * most, MOST_LABELS)
             width = 0.75 * min(width, self.value - root)
 
     def _remember(self, relaxation: Relaxation, remembered: list[set[int]]) -> bool:
         """Grow memories while that closes the gap by a tenth at a time; whether that is enough."""
-        model = relaxation.model
+        model, stale = relaxation.model, 0
         while grow(remembered, relaxation.paths[-12:], model.count, MOST_REMEMBERED):
             before = relaxation.bound
             relaxation.memories = Memories.of(model, remembered)
@@ -205,7 +218,8 @@ class _Runs:
             polish(relaxation, self.value, 40, self.watch, 0.03)
             if self._settle(relaxation.bound):
                 return True
-            if relaxation.bound - before < 0.1 * (self.value - before):
+            stale = stale + 1 if relaxation.bound - before < 0.1 * (self.value - before) else 0
+            if stale == 2:
                 break
         return False
 

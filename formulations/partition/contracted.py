@@ -137,9 +137,10 @@ class Contracted:
             if problem.multicast:
                 readers[int(i)].add(b)
             else:
-                sent[a, (b,)] += 8.0 * ways * costs.sizes_bytes[i]
+                sent[a, (b,)] += 8.0 * ways * float(costs.sizes_bytes[i])
         for i, found in readers.items():
-            sent[int(vertex[i]), tuple(sorted(found))] += 8.0 * ways * costs.sizes_bytes[i]
+            key = (int(vertex[i]), tuple(sorted(found)))
+            sent[key] += 8.0 * ways * float(costs.sizes_bytes[i])
         tensors = [(key, bits) for key, bits in sent.items() if bits > 0]
 
         io = 1.0 / problem.network.column("io_rate_bps")

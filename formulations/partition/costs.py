@@ -7,7 +7,7 @@ In training every edge also carries its gradient back, so its cost is the sum of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,14 +15,41 @@ from .. import checks
 from ..routes import Routes, find_routes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
 
-    from .problem import PartitionProblem
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..network import Network
+    from ..profile import ModelProfile
+    from .training import Training
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 ADDITIVE = ("latency", "bandwidth", "energy")
+
+
+class Statement(Protocol):
+    """What the arrays are computed from: the part of `PartitionProblem` that they read."""
+
+    @property
+    def profile(self) -> ModelProfile: ...
+    @property
+    def network(self) -> Network: ...
+    @property
+    def training(self) -> Training | None: ...
+    @property
+    def compute_s(self) -> ArrayLike | None: ...
+    @property
+    def input_node(self) -> str | None: ...
+    @property
+    def output_node(self) -> str | None: ...
+    @property
+    def pinned(self) -> Mapping[Any, Any]: ...
+    @property
+    def forbidden(self) -> Mapping[Any, Any]: ...
+    @property
+    def colocated(self) -> Sequence[Sequence[int]]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +98,7 @@ class PartitionCosts:
     _tables: dict[str, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
-    def of(cls, problem: PartitionProblem) -> PartitionCosts:
+    def of(cls, problem: Statement) -> PartitionCosts:
         """Compute the arrays of a problem; the tables of transfers follow when first read."""
         profile, network, training = problem.profile, problem.network, problem.training
         flops, speed = profile.column("flops"), network.column("flop_per_s")
@@ -110,7 +137,7 @@ class PartitionCosts:
         costs._restrict(problem)
         return costs
 
-    def _restrict(self, problem: PartitionProblem) -> None:
+    def _restrict(self, problem: Statement) -> None:
         """Narrow `allowed` in place by pins, prohibitions, reachability and co-location."""
         allowed, names = self.allowed, problem.network.node_names
         for layer, nodes in problem.pinned.items():
@@ -206,5 +233,5 @@ class PartitionCosts:
         return np.where(self.allowed, own + self.in_out(objective), np.inf)
 
 
-def _index(problem: PartitionProblem, name: str | None) -> int:
+def _index(problem: Statement, name: str | None) -> int:
     return -1 if name is None else problem.network.index(name)

@@ -66,7 +66,7 @@ def anneal(
     return found
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def _propose(a: Arrays, node: Ints, trial: Ints, rng: np.random.Generator) -> bool:
     """Fill `trial` with a neighbour of `node`; returns whether it differs."""
     count, nodes = a.forward.shape

@@ -70,13 +70,14 @@ def new_tree(a: Arrays, r: Rest) -> Tree:
     )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def place(a: Arrays, r: Rest, t: Tree, node: Ints, i: int) -> float:
     """Put layer i on ``node[i]``: fill row i + 1 from row i and return the bound there.
 
     Infinite where no completion is feasible. O(N^2 + edges into i).
     """
-    count, n = a.forward.shape[0], int(node[i])
+    count, nodes = a.forward.shape
+    n = int(node[i])
     d = i + 1
     if not a.allowed[i, n] or node[a.leader[i]] != n:
         return np.inf
@@ -86,17 +87,19 @@ def place(a: Arrays, r: Rest, t: Tree, node: Ints, i: int) -> float:
     largest = max(t.largest[i, n], a.activation[i])
     if held + largest > a.memory[n] * (1.0 + TOLERANCE):
         return np.inf
-    t.used[d] = t.used[i]
+    for m in range(nodes):
+        t.used[d, m] = t.used[i, m]
+        t.held[d, m] = t.held[i, m]
+        t.largest[d, m] = t.largest[i, m]
+        t.node_load[d, m] = t.node_load[i, m]
+        t.free[d, m] = t.free[i, m]
+        t.got[d, m] = t.got[i, m]
+    for k in range(t.link_load.shape[1]):
+        t.link_load[d, k] = t.link_load[i, k]
     t.used[d, n] = True
-    t.held[d] = t.held[i]
     t.held[d, n] = held
-    t.largest[d] = t.largest[i]
     t.largest[d, n] = largest
-    t.node_load[d] = t.node_load[i]
     t.node_load[d, n] += a.compute[i, n]
-    t.got[d] = t.got[i]
-    if r.loads:
-        t.link_load[d] = t.link_load[i]
     if a.contiguous and not _ordered(a, r, t, node, i):
         return np.inf
     scarce, joules = t.sums[i, 0], t.sums[i, 1] + a.compute_j[i, n]
@@ -140,20 +143,21 @@ def place(a: Arrays, r: Rest, t: Tree, node: Ints, i: int) -> float:
     if cuts > a.max_cuts or not np.isfinite(scarce):
         return np.inf
     t.finish[i] = max(ready, t.free[i, n]) + a.forward[i, n]
-    t.free[d] = t.free[i]
     t.free[d, n] = t.finish[i]
     t.sums[d, 0], t.sums[d, 1], t.sums[d, 4] = scarce, joules, cuts
     t.sums[d, 2] = t.sums[i, 2] + r.share_s[i, n]
     t.sums[d, 3] = max(t.sums[i, 3], t.finish[i] + r.tail_s[i, n])
-    return bound_at(a, r, t, d)
+    return float(bound_at(a, r, t, d))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def _ordered(a: Arrays, r: Rest, t: Tree, node: Ints, i: int) -> bool:
     """Add the order that layer i's edges ask of the pieces; returns whether it has no cycle."""
     nodes = a.forward.shape[1]
     reach = t.reach[i + 1]
-    reach[:, :] = t.reach[i]
+    for x in range(nodes):
+        for y in range(nodes):
+            reach[x, y] = t.reach[i, x, y]
     for k in range(r.piece_at[i], r.piece_at[i + 1]):
         u, v = node[a.piece_edges[k, 0]], node[a.piece_edges[k, 1]]
         if u == v or reach[u, v]:
@@ -168,7 +172,7 @@ def _ordered(a: Arrays, r: Rest, t: Tree, node: Ints, i: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def bound_at(a: Arrays, r: Rest, t: Tree, d: int) -> float:
     """Lower bound on the objective of every completion of row `d`; infinite where there is none."""
     nodes = a.forward.shape[1]
@@ -191,15 +195,15 @@ def bound_at(a: Arrays, r: Rest, t: Tree, d: int) -> float:
             return np.inf
         if a.price[k] > 0.0:
             total += a.price[k] * value
-    return total
+    return float(total)
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def partial_bound(a: Arrays, r: Rest, t: Tree, node: Ints, depth: int) -> float:
     """Place the first `depth` layers anew and return the bound there."""
-    value = bound_at(a, r, t, 0)
+    value = float(bound_at(a, r, t, 0))
     for i in range(depth):
-        value = place(a, r, t, node, i)
+        value = float(place(a, r, t, node, i))
         if value == np.inf:
             break
     return value
@@ -225,15 +229,18 @@ def beam(a: Arrays, r: Rest, width: int, noise: float, rng: np.random.Generator)
                 states[s, i] = n
                 found = place(a, r, t, states[s], i)
                 value[s * nodes + n] = found * (1.0 + noise * rng.random())
-        order = np.argsort(value, kind="mergesort")
+        grown = np.zeros((min(width, len(value)), count), dtype=np.int64)
         keep = 0
-        while keep < min(width, len(order)) and value[order[keep]] < np.inf:
+        while keep < len(grown):
+            k = value.argmin()
+            if value[k] == np.inf:
+                break
+            value[k] = np.inf
+            for j in range(i):
+                grown[keep, j] = states[k // nodes, j]
+            grown[keep, i] = k % nodes
             keep += 1
-        grown = np.zeros((keep, count), dtype=np.int64)
-        for k in range(keep):
-            grown[k] = states[order[k] // nodes]
-            grown[k, i] = order[k] % nodes
-        states = grown
+        states = grown[:keep]
         if keep == 0:
             break
     return states
@@ -306,12 +313,13 @@ def branch(
             value = worth(a, values)
             if value < known[0]:
                 known[0] = value
-                best[:] = node
+                for i in range(count):
+                    best[i] = node[i]
     state[count] = -1
     return True
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def _expand(
     a: Arrays, r: Rest, t: Tree, node: Ints, depth: int, bounds: Floats, choice: Ints, turn: Ints
 ) -> int:

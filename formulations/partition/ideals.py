@@ -42,6 +42,8 @@ MAX_TABLE_BYTES = 1.5e9
 STEP = 1e-9
 #: Stages enumerated between two looks at the clock, fewer with many states.
 SLICE = 2_000_000
+#: How many times a slice may be lengthened for one ideal before the search is given up.
+LONGEST_SLICE = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,17 +144,24 @@ def solve_ideals(
     place = np.array([1, 0, -1, 0], dtype=np.int64)
     limit = np.array([cutoff])
     complete = True
+    least = max(SLICE // (1 + states * classes // 32) // words, 1000)
+    slice_now = least
     while True:
+        at = (int(place[1]), int(head[min(int(place[1]), size)]))
         status = expand(
             *data, work, capacity, digits, stride, graph.counts, most_copies, keys,
             bits, hashes, chain, best, parent, option, table, head, place, limit,
-            place[3] + max(SLICE // (1 + states * classes // 32), 1000),
+            place[3] + slice_now,
         )  # fmt: skip
         if status == 0:
             break
-        if status == 1 and stop():
-            complete = False
-            break
+        if status == 1:
+            # An ideal whose stages outlast the slice is done again with a longer one.
+            stuck = at == (int(place[1]), int(head[min(int(place[1]), size)]))
+            slice_now = 2 * slice_now if stuck else least
+            if stop() or slice_now > LONGEST_SLICE * least:
+                complete = False
+                break
         if status == 2:
             if len(chain) >= most:
                 complete = False
@@ -215,7 +224,7 @@ def _grow(array: Any, room: int, fill: float) -> Any:
     return wider
 
 
-def _graph_arrays(graph: Contracted) -> tuple[NDArray[np.generic], ...]:
+def _graph_arrays(graph: Contracted) -> Any:
     """Arrays of the kernel: successors and, for each vertex, the tensors that it touches."""
     size = graph.num_vertices
     indegree = np.bincount(graph.arcs[:, 1], minlength=size).astype(np.int64)

@@ -98,8 +98,6 @@ def expand(
         if k < 0:
             place[1] += 1
             continue
-        if place[3] > budget:
-            return 1
         # States of this ideal that no smaller set of nodes does as well.
         num_useful = 0
         for s in range(states):
@@ -142,6 +140,8 @@ def expand(
         depth = 0
         cursor = 0  # next vertex to try
         while True:
+            if place[3] > budget:  # this ideal is done again from its start
+                return 1
             v = -1
             w = cursor >> 6
             if w < words:

@@ -191,7 +191,7 @@ def schedule(a: Arrays, node: Ints, begin: Floats, back: Floats) -> float:
     return float(end)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def send(
     a: Arrays, tensor: int, u: int, v: int, out: bool, node_load: Floats, link_load: Floats
 ) -> None:
@@ -286,7 +286,7 @@ def measure(a: Arrays, node: Ints, values: Floats) -> float:
     return broken
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, no_cpython_wrapper=True)  # type: ignore[untyped-decorator]
 def cyclic(arcs: Bools) -> float:
     """Number of nodes left on cycles after peeling those without a predecessor; spoils `arcs`."""
     nodes = len(arcs)

@@ -12,7 +12,7 @@ cap drops bounds what it may have missed, so every pass ends with a placement an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .relaxation import Relaxation
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    Ints = NDArray[np.signedinteger[Any]]
 
 #: Nodes per word of a label's bit set.
 WORD = 62
@@ -136,7 +136,7 @@ def label_pass(
     return LabelPass(found, runs, float(level[1]) - constant, int(tally[0]))
 
 
-def _runs_of(link: NDArray[np.int32], label: int) -> Ints:
+def _runs_of(link: Ints, label: int) -> Ints:
     runs = []
     while label >= 0:
         before = int(link[label, 0])
@@ -248,15 +248,15 @@ def _state(used: Ints, label: int, bit: int, bits: Ints, base: int) -> int:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _open_bound(b: int, longest: Floats, link: Ints, head: Ints, pool: Ints, filled: Ints) -> float:
     """Least reduced cost that a label waiting at layer b or later may still end with."""
-    best = np.inf
+    best: float = np.inf
     for e in range(b, head.shape[0]):
         for c in range(head.shape[1]):
             label = head[e, c]
             while label >= 0:
-                best = min(best, longest[label])
+                best = min(best, float(longest[label]))
                 label = link[label, 1]
             for q in range(filled[e, c]):
-                best = min(best, longest[pool[e, c, q]])
+                best = min(best, float(longest[pool[e, c, q]]))
     return best
 
 

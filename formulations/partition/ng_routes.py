@@ -10,7 +10,7 @@ Roberti and Mingozzi 2014).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .segments import SegmentModel
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    Ints = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Memories:
     bits: Ints
     base: Ints
     owner: Ints
-    after: NDArray[np.int32]
+    after: Ints
     first: Ints
 
     @classmethod
@@ -117,7 +117,7 @@ def grow(remembered: list[set[int]], paths: list[Ints], count: Ints, most: int) 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _transitions(
     bits: Ints, base: Ints, owner: Ints, node_class: Ints, offset: Ints, count: Ints
-) -> tuple[NDArray[np.int32], Ints]:
+) -> tuple[Ints, Ints]:
     states, classes, width = len(owner), len(base), bits.shape[1]
     after = np.full((states, classes), states, dtype=np.int32)
     first = np.zeros(classes, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -77,7 +77,8 @@ def fractional_bound(
     once = sparse.csr_array((np.ones(len(v)), (v, k)), shape=(size, len(v) + 1))
     cost = np.zeros(len(v) + 1)
     cost[-1] = 1.0
-    found = linprog(cost, matrix, upper, once, np.ones(size), bounds=(0, None), method="highs")
+    program: Any = linprog  # its stubs know no sparse arrays
+    found = program(cost, matrix, upper, once, np.ones(size), bounds=(0, None), method="highs")
     if found.status == 2:
         return float(np.inf)
     return float(found.fun) * unit * (1 - 1e-6) if found.status == 0 else 0.0

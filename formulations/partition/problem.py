@@ -11,45 +11,15 @@ import numpy as np
 from .. import checks
 from ..network import Network
 from ..profile import ModelProfile
+from .costs import PartitionCosts
+from .training import Training
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .costs import PartitionCosts
-
 #: Single objectives, all minimised; `throughput` is the bottleneck's seconds per request.
 SINGLE_OBJECTIVES = ("latency", "bandwidth", "energy", "throughput")
 OBJECTIVES = (*SINGLE_OBJECTIVES, "balance")
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A training step instead of a forward request.
-
-    The pass through the pipeline is one micro-batch: forward, the output to the output node (where
-    the loss is computed) and its gradient back, then every layer's backward pass in reverse order.
-    A step runs `micro_batches` of them, GPipe-like: ``latency + (micro_batches - 1) * bottleneck``.
-
-    Parameters
-    ----------
-    micro_batches : int
-        Micro-batches of one step; the profile's FLOPs and bytes are those of one micro-batch.
-    backward_flops : float
-        FLOPs of the backward pass over those of the forward pass.
-    gradient_bytes, optimizer_bytes : float
-        Memory for gradients and optimiser state over the weights' (2 for Adam in the weights'
-        own precision).
-    """
-
-    micro_batches: int = 1
-    backward_flops: float = 2.0
-    gradient_bytes: float = 1.0
-    optimizer_bytes: float = 2.0
-
-    def __post_init__(self) -> None:
-        checks.whole("Training.micro_batches", self.micro_batches, low=1)
-        for name in ("backward_flops", "gradient_bytes", "optimizer_bytes"):
-            checks.real(f"Training.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,8 +210,6 @@ class PartitionProblem:
 
     def costs(self) -> PartitionCosts:
         """The problem as arrays, computed once."""
-        from .costs import PartitionCosts
-
         if "costs" not in self._cache:
             self._cache["costs"] = PartitionCosts.of(self)
         found: PartitionCosts = self._cache["costs"]

@@ -11,7 +11,7 @@ the best point (Marsten, Hogan and Blankenship 1975) to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .segments import SegmentModel
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    Ints = NDArray[np.signedinteger[Any]]
 
 #: Most relaxed paths kept, the latest ones.
 MOST_PATHS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -167,13 +167,15 @@ def _dual_shares(costs: PartitionCosts) -> tuple[Floats, float] | None:
     columns = np.concatenate([np.arange(many), np.full(nodes, many), used])
     parts = costs.weight_bytes[layer[used]] / room[node[used]]
     values = np.concatenate([seconds / unit, np.full(nodes, -1.0), parts])
+    above: Any = coo_array((values, (rows, columns)), shape=(2 * nodes, many + 1)).tocsr()
+    once: Any = coo_array(
+        (np.ones(many), (layer, np.arange(many))), shape=(costs.num_layers, many + 1)
+    ).tocsr()
     result = linprog(
         np.concatenate([np.zeros(many), [1.0]]),
-        A_ub=coo_array((values, (rows, columns)), shape=(2 * nodes, many + 1)).tocsr(),
+        A_ub=above,
         b_ub=np.concatenate([np.zeros(nodes), np.ones(nodes)]),
-        A_eq=coo_array(
-            (np.ones(many), (layer, np.arange(many))), shape=(costs.num_layers, many + 1)
-        ).tocsr(),
+        A_eq=once,
         b_eq=np.ones(costs.num_layers),
         method="highs",
     )
