@@ -93,7 +93,8 @@ def term_by_term(problem: ow.PartitionProblem) -> Times:
     solver.highs_options = {"threads": 1}
     solver.solve(model)
     solved = time.perf_counter()
-    placement = [max(nodes, key=lambda n, i=i: model.x[i, n].value) for i in layers]
+    chosen = np.array([[model.x[i, n].value for n in nodes] for i in layers])
+    placement = chosen.argmax(axis=1)
     plan = ow.Partition.from_indices(problem, placement)
     done = time.perf_counter()
     columns = len(model.x) + len(model.y)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..formulations.partition import assignment, segment_columns, throughput
+from ..formulations.partition import assignment, segment_columns, stages, throughput
 from ..formulations.partition.chain import applies as chain_applies
 from ..formulations.partition.chain_solve import solve_chain
 from ..formulations.partition.dag import solve_dag
@@ -113,6 +113,13 @@ ROADS: dict[str, Road] = {
         applies=lambda problem: problem.max_replicas == 1,
         run=lambda problem, watch, options: solve_dag(problem, watch, seed=options.seed),
         exact=False,
+    ),
+    "stage-milp": Road(
+        applies=lambda problem: (
+            problem.max_replicas == 1 and not problem.profile.is_chain and stages.applies(problem)
+        ),
+        run=_milp(stages, "ordered-stage MILP"),
+        uses_backend=True,
     ),
     "assignment-milp": Road(
         applies=lambda problem: problem.max_replicas == 1,

@@ -43,7 +43,8 @@ def improve_order(
             first, last = loads.first_s[which] <= load, loads.last_s[which] <= load
             tables.update({load: (ends[plain], cut, first, last)})
         path = np.full((len(order) + 1, 3), -1, dtype=np.int64)
-        used = _follow(loads.num_layers, order, *tables[load], loads.max_stages, path)
+        ends, cut, first, last = tables[load]
+        used = _follow(loads.num_layers, order, ends, cut, first, last, loads.max_stages, path)
         if used < 0:
             return None
         return tuple(Stage(int(which[o]), 1, int(i), int(j)) for o, i, j in path[:used][::-1])

@@ -148,11 +148,12 @@ def solve_ideals(
     slice_now = least
     while True:
         at = (int(place[1]), int(head[min(int(place[1]), size)]))
-        status = expand(
+        arguments: list[Any] = [
             *data, work, capacity, digits, stride, graph.counts, most_copies, keys,
             bits, hashes, chain, best, parent, option, table, head, place, limit,
             place[3] + slice_now,
-        )  # fmt: skip
+        ]  # fmt: skip
+        status = expand(*arguments)
         if status == 0:
             break
         if status == 1:
