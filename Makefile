@@ -50,8 +50,10 @@ types: $(VENV)/.dev  ## mypy --strict and pyright
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# TensorFlow cannot share a process with OR-Tools' MathOpt, so its tests run in one of their own.
 test: lint types wheel  ## set up and pass the tests, on the installed wheel
-	ORBWEAVE_WHEEL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
+	ORBWEAVE_WHEEL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/with_tensorflow
+	ORBWEAVE_WHEEL=1 $(BIN)/pytest tests/with_tensorflow
 
 bench: wheel  ## the benchmarks of docs/benchmarks.md
 	$(BIN)/pytest benchmarks --benchmark-columns=min,median,rounds -q -o python_files='bench_*.py'

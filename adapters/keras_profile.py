@@ -70,6 +70,12 @@ def read_tensorflow(
         import tensorflow as tf
     except ImportError as error:
         text = "read_tensorflow needs TensorFlow: pip install 'orbweave[tensorflow]'"
+        if "InitFromTag" in str(error):
+            text = (
+                "read_tensorflow: TensorFlow cannot be loaded after OR-Tools' MathOpt in one "
+                "process (both register the same C++ type); profile first in another process and "
+                "keep the profile with ModelProfile.to_json, or solve with backend 'highs'"
+            )
         raise ImportError(text) from error
     if keras.backend.backend() != "tensorflow":
         checks.fail("keras backend", keras.backend.backend(), "'tensorflow' (KERAS_BACKEND)")

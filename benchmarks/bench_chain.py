@@ -15,7 +15,7 @@ import pytest
 from instances import chain_instance
 
 from orbweave.formulations.partition import Partition, PartitionProblem
-from orbweave.formulations.partition.chain_solve import solve_chain
+from orbweave.formulations.partition.chains.chain_solve import solve_chain
 from orbweave.formulations.partition.outcome import Watch
 
 Benchmark = Any

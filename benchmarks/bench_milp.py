@@ -17,7 +17,7 @@ import pytest
 from instances import chain_instance
 
 import orbweave as ow
-from orbweave.formulations.partition import assignment, segment_columns
+from orbweave.formulations.partition.milps import assignment, segment_columns
 from orbweave.solvers.backends import solve_model
 from orbweave.solvers.options import SolveOptions
 

@@ -27,8 +27,8 @@ from orbweave.adapters.device_graphs import read_msr, read_pipedream
 from orbweave.formulations.network import Link, Network, Node
 from orbweave.formulations.partition import Partition, PartitionProblem, Training
 from orbweave.formulations.partition.outcome import Outcome, Watch
-from orbweave.formulations.partition.replication import chain_of
-from orbweave.formulations.partition.throughput import solve_throughput
+from orbweave.formulations.partition.pipelines.replication import chain_of
+from orbweave.formulations.partition.pipelines.throughput import solve_throughput
 
 REFERENCE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "partition"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..formulations import checks
 from ..formulations.partition import Partition, PartitionProblem
-from ..formulations.partition.infeasible import explain
+from ..formulations.partition.explain.infeasible import explain
 from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.problem import SINGLE_OBJECTIVES
 from .options import SolveOptions
@@ -125,8 +125,9 @@ class _Run:
 
     def judge(self, *, interrupted: bool) -> SolveResult[Partition]:
         """Turn what the watch holds into a result that states only what was checked."""
-        watch, method = self.watch, " + ".join(
-            dict.fromkeys(row for row in (*self.methods, self.running) if row)
+        watch, method = (
+            self.watch,
+            " + ".join(dict.fromkeys(row for row in (*self.methods, self.running) if row)),
         )
         limit = Limit.INTERRUPT if interrupted else None
         if limit is None and watch.elapsed_s >= watch.time_limit_s:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..formulations.partition import assignment, segment_columns, stages, throughput
-from ..formulations.partition.chain import applies as chain_applies
-from ..formulations.partition.chain_solve import solve_chain
-from ..formulations.partition.dag import solve_dag
-from ..formulations.partition.free import solve_free
+from ..formulations.partition.chains.chain import applies as chain_applies
+from ..formulations.partition.chains.chain_solve import solve_chain
+from ..formulations.partition.chains.sweep import solve_sweep, sweep_applies
+from ..formulations.partition.graphs.dag import solve_dag
+from ..formulations.partition.milps import assignment, segment_columns, stages
 from ..formulations.partition.outcome import Outcome, Watch
+from ..formulations.partition.pipelines import throughput
+from ..formulations.partition.pipelines.throughput import solve_throughput
 from ..formulations.partition.solution import Partition
-from ..formulations.partition.sweep import solve_sweep, sweep_applies
-from ..formulations.partition.throughput import solve_throughput
 from .backends import Hooks, solve_model
 from .result import Limit, Reason
 
@@ -90,13 +90,6 @@ ROADS: dict[str, Road] = {
     "chain": Road(
         applies=lambda problem: problem.max_replicas == 1 and chain_applies(problem),
         run=lambda problem, watch, options: solve_chain(problem, watch, seed=options.seed),
-        exact=False,
-    ),
-    "free-chain": Road(
-        applies=lambda problem: (
-            problem.max_replicas == 1 and not problem.contiguous and chain_applies(problem)
-        ),
-        run=lambda problem, watch, options: solve_free(problem, watch, seed=options.seed),
         exact=False,
     ),
     "sweep": Road(

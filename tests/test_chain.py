@@ -10,19 +10,19 @@ import pytest
 from oracle import enumerate_placements, random_problem
 
 import orbweave as ow
-from orbweave.formulations.partition.chain import ChainData, applies
-from orbweave.formulations.partition.chain_front import chain_front
-from orbweave.formulations.partition.chain_solve import solve_chain
-from orbweave.formulations.partition.classes import node_classes
-from orbweave.formulations.partition.contiguous import solve_fixed_order
-from orbweave.formulations.partition.labels import label_pass
-from orbweave.formulations.partition.layered import layered_applies, solve_layered
-from orbweave.formulations.partition.ng_routes import Memories, grow
-from orbweave.formulations.partition.order_search import full_order, search_orders
+from orbweave.formulations.partition.chains.chain import ChainData, applies
+from orbweave.formulations.partition.chains.chain_front import chain_front
+from orbweave.formulations.partition.chains.chain_solve import solve_chain
+from orbweave.formulations.partition.chains.classes import node_classes
+from orbweave.formulations.partition.chains.contiguous import solve_fixed_order
+from orbweave.formulations.partition.chains.labels import label_pass
+from orbweave.formulations.partition.chains.layered import layered_applies, solve_layered
+from orbweave.formulations.partition.chains.ng_routes import Memories, grow
+from orbweave.formulations.partition.chains.order_search import full_order, search_orders
+from orbweave.formulations.partition.chains.relaxation import Relaxation, descend, polish
+from orbweave.formulations.partition.chains.segments import SegmentModel
+from orbweave.formulations.partition.chains.subsets import solve_subsets, subsets_apply
 from orbweave.formulations.partition.outcome import Outcome, Watch
-from orbweave.formulations.partition.relaxation import Relaxation, descend, polish
-from orbweave.formulations.partition.segments import SegmentModel
-from orbweave.formulations.partition.subsets import solve_subsets, subsets_apply
 
 ADDITIVE = ("latency", "bandwidth", "energy")
 
@@ -90,7 +90,7 @@ def check(problem: ow.PartitionProblem, outcome: Outcome, best: float, *, exact:
 
 def chains(block: int, count: int) -> list[tuple[int, ow.PartitionProblem]]:
     """Random chains of the shared oracle, some with a bounded objective."""
-    found = []
+    found: list[tuple[int, ow.PartitionProblem]] = []
     seed = 100_000 + 10_000 * block
     while len(found) < count:
         problem = random_problem(seed, most_layers=7)

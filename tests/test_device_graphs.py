@@ -13,7 +13,7 @@ from orbweave.adapters.device_graphs import read_msr, read_pipedream
 from orbweave.formulations.checks import InputError
 from orbweave.formulations.partition import Partition
 from orbweave.formulations.partition.outcome import Watch
-from orbweave.formulations.partition.throughput import solve_throughput
+from orbweave.formulations.partition.pipelines.throughput import solve_throughput
 
 #: Milliseconds: the authors' exact program; what was known without contiguity.
 PROVEN = {

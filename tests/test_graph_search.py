@@ -9,7 +9,7 @@ import pytest
 from small_problems import SINGLES, all_placements, feasible_placements, small_problem
 
 import orbweave as ow
-from orbweave.formulations.partition.dag import lower_bound, solve_dag
+from orbweave.formulations.partition.graphs.dag import lower_bound, solve_dag
 from orbweave.formulations.partition.kernel import arrays_of, measure, worth
 from orbweave.formulations.partition.moves import canonical, node_classes
 from orbweave.formulations.partition.outcome import Watch

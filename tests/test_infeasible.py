@@ -9,7 +9,7 @@ import pytest
 from small_problems import feasible_placements, small_problem
 
 import orbweave as ow
-from orbweave.formulations.partition.infeasible import explain
+from orbweave.formulations.partition.explain.infeasible import explain
 
 GB = 1e9
 

@@ -11,7 +11,7 @@ from small_problems import feasible_placements, small_problem
 
 import orbweave as ow
 from orbweave.formulations.checks import InputError
-from orbweave.formulations.partition import assignment, segment_columns
+from orbweave.formulations.partition.milps import assignment, segment_columns
 from orbweave.solvers.backends import solve_model
 from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.result import Reason

@@ -124,9 +124,7 @@ def test_scaling_the_units_scales_the_answer(seed: int, factor: float, objective
         ),
         network=ow.Network(
             [
-                replace(
-                    n, memory_bytes=n.memory_bytes * factor, io_rate_bps=n.io_rate_bps * factor
-                )
+                replace(n, memory_bytes=n.memory_bytes * factor, io_rate_bps=n.io_rate_bps * factor)
                 for n in network.nodes
             ],
             [

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from orbweave.formulations.network import Link, Network, Node
-from orbweave.formulations.partition import Partition, PartitionProblem, Training, stages
-from orbweave.formulations.partition.bottleneck import chain_loads, solve_bottleneck
-from orbweave.formulations.partition.contracted import Contracted
-from orbweave.formulations.partition.ideals import solve_ideals
+from orbweave.formulations.partition import Partition, PartitionProblem, Training
+from orbweave.formulations.partition.milps import stages
 from orbweave.formulations.partition.outcome import Watch
-from orbweave.formulations.partition.reach import best_reach
-from orbweave.formulations.partition.throughput import solve_throughput
-from orbweave.formulations.partition.topological import solve_orders
+from orbweave.formulations.partition.pipelines.bottleneck import chain_loads, solve_bottleneck
+from orbweave.formulations.partition.pipelines.contracted import Contracted
+from orbweave.formulations.partition.pipelines.ideals import solve_ideals
+from orbweave.formulations.partition.pipelines.reach import best_reach
+from orbweave.formulations.partition.pipelines.throughput import solve_throughput
+from orbweave.formulations.partition.pipelines.topological import solve_orders
 from orbweave.formulations.profile import LayerProfile, ModelProfile
 from orbweave.solvers.backends import solve_model
 from orbweave.solvers.options import SolveOptions

@@ -30,6 +30,11 @@ def route_hops(routes: Routes, tensor: Ints, source: Ints, target: Ints) -> tupl
     which, link : ndarray of int64
         One entry per hop: the transfer it belongs to and the link it takes. O(M) array work per
         hop of the longest route.
+
+    Raises
+    ------
+    ValueError
+        If a transfer has no route.
     """
     tree = routes.tree[tensor, source]
     node = target.copy()
@@ -37,6 +42,8 @@ def route_hops(routes: Routes, tensor: Ints, source: Ints, target: Ints) -> tupl
     which, links = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
     while len(open_):
         link = routes.before[tree[open_], node[open_]]
+        if (link < 0).any():
+            raise ValueError("a transfer has no route between its two nodes")
         which.append(open_)
         links.append(link)
         node[open_] = routes.link_source[link]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +62,16 @@ def solve(
     Raises
     ------
     ImportError
-        If OR-Tools is missing.
+        If OR-Tools is missing, or TensorFlow was loaded first: the two cannot share a process.
     ValueError
         If PDLP or GLOP is given integer columns.
     """
+    if "tensorflow" in sys.modules and "ortools.math_opt" not in sys.modules:
+        raise ImportError(
+            f"backend {options.backend!r}: OR-Tools' MathOpt cannot be loaded after TensorFlow in "
+            "one process (both register the same C++ type); use backend 'highs', or profile in "
+            "another process and keep the profile with ModelProfile.to_json"
+        )
     try:
         from ortools.math_opt.python import mathopt
         from ortools.util.python.solve_interrupter import SolveInterrupter

@@ -1,0 +1,1 @@
+"""Chains with additive objectives: shortest paths, runs of layers, labels, bounds."""

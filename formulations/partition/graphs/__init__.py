@@ -1,0 +1,1 @@
+"""Any graph and objective without a solver: constructive search, annealing, branch and bound."""

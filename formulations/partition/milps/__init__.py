@@ -1,0 +1,1 @@
+"""Mixed-integer formulations, each a `build` and a `read`."""

@@ -1,0 +1,1 @@
+"""Throughput: the least bottleneck over chains and graphs, with replicated stages."""
