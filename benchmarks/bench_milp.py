@@ -93,7 +93,7 @@ def term_by_term(problem: ow.PartitionProblem) -> Times:
     solver.highs_options = {"threads": 1}
     solver.solve(model)
     solved = time.perf_counter()
-    chosen = np.array([[model.x[i, n].value for n in nodes] for i in layers])
+    chosen = np.array([[pyo.value(model.x[i, n]) for n in nodes] for i in layers])
     placement = chosen.argmax(axis=1)
     plan = ow.Partition.from_indices(problem, placement)
     done = time.perf_counter()

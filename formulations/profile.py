@@ -292,7 +292,7 @@ class ModelProfile:
 
 def _reader(name: str, module: str = "adapters") -> Any:
     """Look a builder up by name, so that this floor imports nothing of those above it."""
-    root = __package__.rpartition(".")[0]
+    root = __name__.rsplit(".", 2)[0]
     return getattr(importlib.import_module(f"{root}.{module}"), name)
 
 

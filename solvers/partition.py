@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..formulations import checks
 from ..formulations.partition import Partition, PartitionProblem
 from ..formulations.partition.explain.infeasible import explain
@@ -86,6 +88,7 @@ class _Run:
     running: str = ""
     rejected: str = ""
     infeasible: bool = False
+    judged: tuple[bytes, Partition] | None = None
 
     def take(self, roads: Iterable[Road]) -> None:
         """Follow the roads in order until the gap is closed, the time is up or none is left."""
@@ -113,6 +116,7 @@ class _Run:
             if broken:
                 self.rejected = f"{outcome.method} returned an invalid placement: {broken[0]}"
             else:
+                self.judged = (np.asarray(outcome.placement, dtype=np.int64).tobytes(), partition)
                 self.watch.offer(outcome.placement, partition.objective, outcome.replicas)
         self.watch.tighten(outcome.bound)
 
@@ -122,6 +126,21 @@ class _Run:
         names = self.problem.network.node_names
         rows = None if replicas is None else tuple(tuple(names[n] for n in r) for r in replicas)
         return Partition(self.problem, tuple(names[int(n)] for n in placement), rows)
+
+    def incumbent(self) -> Partition | None:
+        """The watch's placement if it stands; judged here unless `accept` has done it."""
+        placement, replicas = self.watch.placement, self.watch.replicas
+        assert placement is not None
+        if self.judged is not None and replicas is None:
+            key, partition = self.judged
+            if key == placement.tobytes() and partition.replicas is None:
+                return partition
+        partition = self.partition(placement, replicas)
+        broken = partition.violations()
+        if broken:
+            self.rejected = f"the incumbent is invalid: {broken[0]}"
+            return None
+        return partition
 
     def judge(self, *, interrupted: bool) -> SolveResult[Partition]:
         """Turn what the watch holds into a result that states only what was checked."""
@@ -135,10 +154,7 @@ class _Run:
         backend = self.backend or _own_version()
         partition = None
         if watch.placement is not None:
-            partition = self.partition(watch.placement, watch.replicas)
-            broken = partition.violations()
-            if broken:
-                self.rejected, partition = f"the incumbent is invalid: {broken[0]}", None
+            partition = self.incumbent()
         if partition is None:
             if self.infeasible:
                 message = explain(self.problem) or "no placement satisfies every constraint"

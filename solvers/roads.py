@@ -85,11 +85,30 @@ def _milp(formulation: Any, method: str) -> Callable[..., Outcome]:
     return run
 
 
+def _contiguous_start(problem: PartitionProblem, watch: Watch, options: SolveOptions) -> Outcome:
+    """The best contiguous plan, in a quarter of the time: free placements start from it."""
+    pieces = problem.replace(contiguous=True)
+    inner = Watch(watch.remaining_s / 4, watch.relative_gap)
+    solve_pieces = solve_sweep if sweep_applies(pieces) else solve_throughput
+    found = solve_pieces(pieces, inner, seed=options.seed)
+    return Outcome(found.placement, -math.inf, "contiguous start")
+
+
 #: Name to road, in the order in which `solve` takes them.
 ROADS: dict[str, Road] = {
     "chain": Road(
         applies=lambda problem: problem.max_replicas == 1 and chain_applies(problem),
         run=lambda problem, watch, options: solve_chain(problem, watch, seed=options.seed),
+        exact=False,
+    ),
+    "contiguous-start": Road(
+        applies=lambda problem: (
+            not problem.contiguous
+            and problem.profile.is_chain
+            and problem.max_replicas == 1
+            and (sweep_applies(problem) or throughput.applies(problem))
+        ),
+        run=_contiguous_start,
         exact=False,
     ),
     "sweep": Road(

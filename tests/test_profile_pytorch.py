@@ -316,10 +316,11 @@ def test_writes_in_place_make_edges() -> None:
             self.write, self.read = nn.Linear(3, 3), nn.Linear(3, 2)
 
         def forward(self, x: Any) -> Any:
-            self.cache[:, 1:2] = self.write(x)
-            return self.read(self.cache)
+            cache: Any = self.cache
+            cache[:, 1:2] = self.write(x)
+            return self.read(cache)
 
-    model = Cache()
+    model: Any = Cache()
     profile = read_pytorch(model, torch.ones(1, 1, 3))
     assert [layer.name for layer in profile.layers] == ["write", "read"]
     assert profile.is_chain
@@ -375,8 +376,8 @@ def test_the_callers_model_is_left_alone() -> None:
     model = Remembers()
     model.lift.eval()
     before = {name: (id(t), t.clone()) for name, t in model.state_dict(keep_vars=True).items()}
-    for options in ({}, {"example_inputs": torch.rand(2, 4)}):
-        read_pytorch(model, **options)
+    for example in (None, torch.rand(2, 4)):
+        read_pytorch(model, example)
     assert model.training
     assert model.norm.training
     assert not model.lift.training

@@ -159,7 +159,7 @@ def _load(model: LinearModel, options: SolveOptions) -> tuple[Any, Any]:
         model.row_upper,
         matrix.indptr.astype(np.int32),
         matrix.indices.astype(np.int32),
-        matrix.data,
+        np.asarray(matrix.data, dtype=np.float64),
         model.integer.astype(np.int32),
     )
     if status == core.HighsStatus.kError:
