@@ -26,6 +26,7 @@ from .formulations.network import Link, Network, Node
 from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.profile import LayerProfile, ModelProfile
 from .formulations.transformer import LLAMA_2_7B, LLAMA_2_70B
+from .solvers.backends.pyomo_solver import from_pyomo, to_pyomo
 from .solvers.options import SolveOptions
 from .solvers.pareto import pareto
 from .solvers.result import Limit, Reason, SolveError, SolveResult
@@ -56,6 +57,7 @@ __all__ = [
     "Training",
     "UnknownNameError",
     "Validation",
+    "from_pyomo",
     "pareto",
     "plot",
     "read_model",
@@ -67,6 +69,7 @@ __all__ = [
     "read_tensorflow",
     "solve",
     "to_dataframe",
+    "to_pyomo",
     "write_picture",
     "write_plan",
 ]

@@ -1,9 +1,8 @@
 """The pipeline bottleneck: published graphs, chains in any order, replicated stages.
 
-- ``python benchmarks/bench_throughput.py`` prints every table. With ``--authors PATH`` the compiled
-  exact program of msr-fiddle/dnn-partitioning runs beside ours on the same file; to get it, clone
-  that repository and ``g++ -O3 throughput-dp/dp.cpp -o dp``. Without it the table shows the times
-  that the reference notes give for it.
+- ``python benchmarks/bench_throughput.py`` prints every table. With ``--authors PATH`` the authors'
+  own exact program (msr-fiddle/dnn-partitioning) runs beside ours on the same file; without it the
+  table shows the times that the reference notes give for it.
 - ``pytest benchmarks/bench_throughput.py`` asserts the optima and the ratios.
 
 Times are wall-clock seconds on one thread, the best of up to ten runs on both sides. Compiled
