@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Two points closer than this, relative to the range of an objective, are one.
 SAME = 1e-9
 
+#: Seconds that every point may take at least, while there are that many left.
+LEAST_S = 15.0
+
 
 def pareto(
     problem: PartitionProblem,
@@ -93,7 +96,8 @@ class _Front:
         if left <= 0 or self.interrupted:
             return None
         if math.isfinite(left):
-            left = max(left / max(1, self.points - len(self.found)), 0.05)
+            # A first solve may have to compile its kernels: no point gets less than seconds.
+            left = max(left / max(1, self.points - len(self.found)), min(left, LEAST_S))
         limits = {**self.problem.limits, **fields.pop("limits", {})}
         variant = self.problem.replace(objective=objective, limits=limits, **fields)
         result = solve_partition(variant, replace(self.options, time_limit_s=left))

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: A bound may exceed the judged objective by this much (a solver's own tolerances), no more.
 BOUND_TOLERANCE = 1e-6
 
+#: Seconds that each optimum for the scale of `balance` may take at least.
+LEAST_S = 20.0
+
 #: Logarithm of the number of placements up to which branch and bound goes first.
 SMALL = math.log(1e6)
 
@@ -232,7 +235,9 @@ def _with_reference(
     found: dict[str, Partition] = {}
     names = tuple(problem.balance_weights)
     share = watch.time_limit_s / (2 * len(names)) if math.isfinite(watch.time_limit_s) else math.inf
-    single_options = replace(options, time_limit_s=max(share, 1e-3), method=None, on_progress=None)
+    # A first solve may have to compile its kernels: no optimum gets less than seconds.
+    share = max(share, min(watch.time_limit_s, LEAST_S))
+    single_options = replace(options, time_limit_s=share, method=None, on_progress=None)
     for name in names:
         single = problem.replace(objective=name)
         result = solve_partition(single, single_options)
