@@ -106,3 +106,22 @@ def test_feasibility_is_relative_to_the_size_of_a_row() -> None:
     assert not is_feasible(model, np.array([0.9e12]))
     assert not is_feasible(model, np.array([np.nan]))
     assert not is_feasible(model, np.zeros(2))
+
+
+def test_below_keeps_every_better_vector_and_drops_what_none_can_hold() -> None:
+    build = ModelBuilder()
+    x = build.variables("x", 3, upper=5.0, integer=True)
+    y = build.variables("y", 1, upper=10.0)
+    build.minimise(x, np.array([1.0, 4.0, 1e8]))
+    build.minimise(y, 2.0)
+    build.offset = 1.0
+    model = build.build()
+    capped = model.below(9.0)
+    assert capped.upper.tolist() == pytest.approx([5.0, 2.0, 0.0, 4.0], rel=1e-5)
+    assert capped.cost.tolist() == [1.0, 4.0, 0.0, 2.0]
+    for row in np.ndindex(6, 6, 2, 11):
+        vector = np.array(row, dtype=np.float64)
+        if model.objective(vector) <= 9.0:
+            assert capped.violation(vector) == 0.0
+            assert capped.objective(vector) == model.objective(vector)
+    assert model.below(np.inf) is model
