@@ -23,7 +23,7 @@ from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.problem import SINGLE_OBJECTIVES
 from .options import SolveOptions
 from .result import Limit, Reason, SolveResult
-from .roads import ROADS, Road
+from .roads import ROADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,13 +93,13 @@ class _Run:
     infeasible: bool = False
     judged: tuple[bytes, Partition] | None = None
 
-    def take(self, roads: Iterable[Road]) -> None:
+    def take(self, roads: Iterable[str]) -> None:
         """Follow the roads in order until the gap is closed, the time is up or none is left."""
-        for road in roads:
+        for name in roads:
             if self.methods and self.watch.expired():
                 return
-            self.running = next(name for name, row in ROADS.items() if row is road)
-            outcome = road.run(self.problem, self.watch, self.options)
+            self.running = name
+            outcome = ROADS[name].run(self.problem, self.watch, self.options)
             if self.watch.backend:
                 self.backend = self.watch.backend
             self.running = ""
@@ -205,21 +205,21 @@ def _own_version() -> str:
     return f"orbweave {importlib.metadata.version('orbweave')}"
 
 
-def _roads(problem: PartitionProblem, options: SolveOptions) -> list[Road]:
+def _roads(problem: PartitionProblem, options: SolveOptions) -> list[str]:
     """Roads that fit the problem, the strongest first; the one asked for, where one was."""
     if options.method is not None:
         name = checks.known("SolveOptions.method", options.method, tuple(ROADS))
         if not ROADS[name].applies(problem):
             checks.fail("SolveOptions.method", name, "a road that fits this problem")
-        return [ROADS[name]]
-    fitting = [road for road in ROADS.values() if road.applies(problem) and road.automatic]
+        return [name]
+    fitting = [name for name, road in ROADS.items() if road.automatic and road.applies(problem)]
     width, depth = len(problem.network.nodes), problem.profile.num_layers
-    if depth * math.log(width) <= SMALL and ROADS["graph-search"] in fitting:
+    if depth * math.log(width) <= SMALL and "graph-search" in fitting:
         # Branch and bound closes these in milliseconds, whatever the objective.
-        fitting.sort(key=lambda road: road is not ROADS["graph-search"])
+        fitting.sort(key=lambda name: name != "graph-search")
     if options.backend is not None:
         # A solver was asked for by name: only roads that call one can honour that.
-        fitting = [road for road in fitting if road.uses_backend]
+        fitting = [name for name in fitting if ROADS[name].uses_backend]
     return fitting
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ... import checks
 from ..costs import ADDITIVE
+from ..scales import objective_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,15 +199,6 @@ class ChainData:
                 lo[:, n] = np.maximum(lo[:, n], first[:, 0])
                 hi[:, n] = np.minimum(hi[:, n], last[:, 0])
         return lo, hi
-
-
-def objective_weights(problem: PartitionProblem) -> dict[str, float]:
-    """The problem's objective as a weighted sum of single ones."""
-    if problem.objective != "balance":
-        return {problem.objective: 1.0}
-    if problem.reference is None:
-        checks.fail("PartitionProblem.reference", None, "the scale of each objective of 'balance'")
-    return {name: w / problem.reference[name] for name, w in problem.balance_weights.items()}
 
 
 def applies(problem: PartitionProblem, weights: Mapping[str, float] | None = None) -> bool:
