@@ -2,15 +2,28 @@
 
 from .adapters import (
     Scenario,
+    SpaceScenario,
+    plan_from_dataframe,
     plot,
+    read_contact_plan,
     read_model,
+    read_omm,
     read_onnx,
     read_pytorch,
     read_scenario,
+    read_space_scenario,
+    read_stations,
     read_tensorflow,
+    read_tle,
+    station_providers,
+    stations,
     to_dataframe,
+    write_contact_plan,
+    write_omm,
+    write_passes,
     write_picture,
     write_plan,
+    write_tle,
 )
 from .adapters.device_graphs import read_msr, read_pipedream
 from .distributed import (
@@ -22,9 +35,29 @@ from .distributed import (
     Validation,
 )
 from .formulations.checks import InputError, UnknownNameError
+from .formulations.contacts import Contact, ContactPlan, PlanNode
+from .formulations.link_budgets import (
+    KA_BAND_DOWNLINK,
+    LASER_ISL,
+    S_BAND_UPLINK,
+    X_BAND_DOWNLINK,
+    FixedLink,
+    LaserLink,
+    RadioLink,
+    Site,
+)
 from .formulations.network import Link, Network, Node
+from .formulations.orbits import Constellation, GroundStation, Satellite, Shell
 from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.profile import LayerProfile, ModelProfile
+from .formulations.space.earth import EarthRotation
+from .formulations.space.eclipses import EclipseTable, eclipses
+from .formulations.space.findings import OrbitFinding, inspect_orbits
+from .formulations.space.isl import IslTable, isl_windows
+from .formulations.space.passes import PassTable, passes
+from .formulations.space.plan import Accuracy, GroundLinks, contact_plan
+from .formulations.space.propagate import propagate
+from .formulations.space.topology import IslTopology
 from .formulations.transformer import LLAMA_2_7B, LLAMA_2_70B
 from .solvers.backends.pyomo_solver import from_pyomo, to_pyomo
 from .solvers.options import SolveOptions
@@ -33,10 +66,26 @@ from .solvers.result import Limit, Reason, SolveError, SolveResult
 from .solvers.solve import solve
 
 __all__ = [
+    "KA_BAND_DOWNLINK",
+    "LASER_ISL",
     "LLAMA_2_7B",
     "LLAMA_2_70B",
+    "S_BAND_UPLINK",
+    "X_BAND_DOWNLINK",
+    "Accuracy",
+    "Constellation",
+    "Contact",
+    "ContactPlan",
     "DistributedPartition",
+    "EarthRotation",
+    "EclipseTable",
+    "FixedLink",
+    "GroundLinks",
+    "GroundStation",
     "InputError",
+    "IslTable",
+    "IslTopology",
+    "LaserLink",
     "LatencyEstimate",
     "LatencyEstimator",
     "LayerPlacement",
@@ -46,30 +95,56 @@ __all__ = [
     "ModelProfile",
     "Network",
     "Node",
+    "OrbitFinding",
     "Partition",
     "PartitionOptimizer",
     "PartitionProblem",
+    "PassTable",
+    "PlanNode",
+    "RadioLink",
     "Reason",
+    "Satellite",
     "Scenario",
+    "Shell",
+    "Site",
     "SolveError",
     "SolveOptions",
     "SolveResult",
+    "SpaceScenario",
     "Training",
     "UnknownNameError",
     "Validation",
+    "contact_plan",
+    "eclipses",
     "from_pyomo",
+    "inspect_orbits",
+    "isl_windows",
     "pareto",
+    "passes",
+    "plan_from_dataframe",
     "plot",
+    "propagate",
+    "read_contact_plan",
     "read_model",
     "read_msr",
+    "read_omm",
     "read_onnx",
     "read_pipedream",
     "read_pytorch",
     "read_scenario",
+    "read_space_scenario",
+    "read_stations",
     "read_tensorflow",
+    "read_tle",
     "solve",
+    "station_providers",
+    "stations",
     "to_dataframe",
     "to_pyomo",
+    "write_contact_plan",
+    "write_omm",
+    "write_passes",
     "write_picture",
     "write_plan",
+    "write_tle",
 ]

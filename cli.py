@@ -1,4 +1,4 @@
-"""The command line: ``orbweave plan``, ``orbweave profile`` and ``orbweave example``.
+"""The command line: ``orbweave plan``, ``passes``, ``profile`` and ``example``.
 
 Everything that it does is a call into the library; what it adds is reading arguments, printing,
 progress on stderr and exit codes (docs/cli.md).
@@ -22,7 +22,8 @@ from orbweave.adapters.plots import write_picture
 from orbweave.adapters.progress import Progress
 from orbweave.adapters.scenario import Scenario, example_names, example_path, read_scenario
 from orbweave.adapters.tables import plan_text, profile_text, quantity
-from orbweave.formulations.checks import InputError, nearest
+from orbweave.cli_passes import add_passes, run_passes
+from orbweave.formulations.checks import InputError, known, nearest
 from orbweave.formulations.partition import OBJECTIVES, Partition
 from orbweave.formulations.partition.problem import objective_name
 from orbweave.formulations.partition.solution import UNITS
@@ -159,6 +160,18 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--seed", type=int, metavar="N", help="seed for every solver")
     plan.add_argument("--quiet", action="store_true", help="no progress on stderr")
     plan.set_defaults(command=_plan)
+
+    passes = commands.add_parser(
+        "passes",
+        help="find every pass of satellites over ground stations, and the contact plan",
+        description="Read satellites, stations and a window; print every pass, draw and write it.",
+        epilog="exit codes: 0 done, 2 bad usage, bad input, or a file that cannot be read or "
+        "written, 130 interrupted",
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    add_passes(passes)
+    passes.set_defaults(command=lambda arguments: run_passes(arguments, _check_folder))
 
     profile = commands.add_parser(
         "profile",
@@ -355,8 +368,15 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _example(arguments: argparse.Namespace) -> int:
+    commands = ("plan", "passes")
     if arguments.name is None:
-        print("\n".join(example_names()))
-    else:
-        print(example_path(arguments.name).read_text(encoding="utf-8"), end="")
+        for command in commands:
+            print("\n".join(example_names(command)))
+        return OK
+    found = [command for command in commands if arguments.name in example_names(command)]
+    if not found:
+        known(
+            "example", arguments.name, [n for command in commands for n in example_names(command)]
+        )
+    print(example_path(arguments.name, found[0]).read_text(encoding="utf-8"), end="")
     return OK

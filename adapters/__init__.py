@@ -1,23 +1,44 @@
 """What comes in (frameworks, files) and what goes out (tables, pictures, JSON)."""
 
+from .contact_files import read_contact_plan, write_contact_plan
+from .contact_frames import plan_from_dataframe
 from .frames import to_dataframe
 from .keras_profile import read_tensorflow
 from .models import read_model
+from .omm_file import read_omm, write_omm
 from .onnx_profile import read_onnx
+from .pass_text import write_passes
 from .plan_file import write_plan
 from .plots import plot, write_picture
 from .pytorch_profile import read_pytorch
 from .scenario import Scenario, read_scenario
+from .space_scenario import SpaceScenario, read_space_scenario
+from .station_files import read_stations
+from .station_tables import station_providers, stations
+from .tle_file import read_tle, write_tle
 
 __all__ = [
     "Scenario",
+    "SpaceScenario",
+    "plan_from_dataframe",
     "plot",
+    "read_contact_plan",
     "read_model",
+    "read_omm",
     "read_onnx",
     "read_pytorch",
     "read_scenario",
+    "read_space_scenario",
+    "read_stations",
     "read_tensorflow",
+    "read_tle",
+    "station_providers",
+    "stations",
     "to_dataframe",
+    "write_contact_plan",
+    "write_omm",
+    "write_passes",
     "write_picture",
     "write_plan",
+    "write_tle",
 ]

@@ -1,15 +1,20 @@
-"""DataFrames: a plan layer by layer, a profile, a front plan by plan."""
+"""DataFrames: a plan by layer, a profile, a front by plan, passes, eclipses, contacts, links."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 from ..formulations import checks
+from ..formulations.contacts import ContactPlan
 from ..formulations.partition.problem import SINGLE_OBJECTIVES
 from ..formulations.partition.solution import Partition
 from ..formulations.profile import ModelProfile
+from ..formulations.space.eclipses import EclipseTable
+from ..formulations.space.isl import IslTable
+from ..formulations.space.passes import PassTable
+from .contact_frames import contacts_dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +26,10 @@ def to_dataframe(solution: Any) -> pd.DataFrame:
 
     Parameters
     ----------
-    solution : Partition, ModelProfile, or sequence of Partition
+    solution : Partition, ModelProfile, ContactPlan, PassTable, EclipseTable, IslTable, or sequence
         A partition gives one row per layer, a profile likewise; a sequence of partitions, or of
-        results that hold one each (what `orbweave.pareto` returns), one row per plan.
+        results that hold one each (what `orbweave.pareto` returns), one row per plan; a contact
+        plan, passes, eclipses and inter-satellite links a row each, names as categories.
 
     Returns
     -------
@@ -63,6 +69,44 @@ def _(partition: Partition) -> pd.DataFrame:
     frame.insert(3, "cut_before", [i in cut for i in range(len(frame))])
     frame["start_s"], frame["finish_s"] = result.start_s, result.finish_s
     return frame
+
+
+@to_dataframe.register(ContactPlan)
+def _(plan: ContactPlan) -> pd.DataFrame:
+    return contacts_dataframe(plan)
+
+
+@to_dataframe.register(PassTable)
+def _(table: PassTable) -> pd.DataFrame:
+    stations = [station.name for station in table.stations]
+    frame = _named(table.arrays, {"satellite": table.constellation.names, "station": stations})
+    frame.insert(4, "duration_s", table.duration_s)
+    for edge in ("set", "rise"):
+        times = _pandas().to_timedelta(frame[f"{edge}_s"], unit="s")
+        frame.insert(2, f"{edge}_utc", table.start + times)
+    return frame.rename_axis("pass")
+
+
+@to_dataframe.register(EclipseTable)
+def _(table: EclipseTable) -> pd.DataFrame:
+    return _named(table.arrays, {"satellite": table.constellation.names}).rename_axis("eclipse")
+
+
+@to_dataframe.register(IslTable)
+def _(table: IslTable) -> pd.DataFrame:
+    names = table.constellation.names
+    return _named(table.arrays, {"first": names, "second": names}).rename_axis("link")
+
+
+def _named(arrays: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Columns of a table; those of positions become categories of names."""
+    pandas = _pandas()
+    columns = dict(arrays)
+    found = {
+        name: pandas.Categorical.from_codes(columns.pop(f"{name}_index"), list(categories))
+        for name, categories in names.items()
+    }
+    return pandas.DataFrame({**found, **columns})
 
 
 @to_dataframe.register(tuple)

@@ -7,9 +7,7 @@ docs/cli.md describes every key. Relative paths start at the file's own folder.
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from ..formulations.network import Network
 from ..formulations.partition import PartitionProblem, Training
 from ..formulations.profile import ModelProfile
 from .models import onnx_package_file, read_file, read_transformer
+from .toml_file import read_toml, table_of, within
 
 #: Where the embedded examples stand; they travel in the wheel.
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -68,14 +67,18 @@ class Scenario:
     solve: Mapping[str, Any]
 
 
-def example_names() -> tuple[str, ...]:
-    """Names of the embedded examples."""
-    return tuple(sorted(path.stem for path in EXAMPLES.glob("*.toml")))
+def example_names(command: str = "plan") -> tuple[str, ...]:
+    """Names of the embedded examples of a command: ``plan`` or ``passes``."""
+    return tuple(sorted(path.stem for path in _examples(command).glob("*.toml")))
 
 
-def example_path(name: str) -> Path:
+def example_path(name: str, command: str = "plan") -> Path:
     """Path of an embedded example; an unknown name is an error that offers the nearest."""
-    return EXAMPLES / f"{checks.known('example', name, example_names())}.toml"
+    return _examples(command) / f"{checks.known('example', name, example_names(command))}.toml"
+
+
+def _examples(command: str) -> Path:
+    return EXAMPLES if command == "plan" else EXAMPLES / command
 
 
 def read_scenario(path: str | Path) -> Scenario:
@@ -100,43 +103,22 @@ def read_scenario(path: str | Path) -> Scenario:
         If a file cannot be read.
     """
     path = Path(path)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise checks.InputError(f"{path}: not valid TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise checks.InputError(f"{path}: byte {error.start}: expected UTF-8 text") from None
-    with _within(path, ""):
-        for key in data:
-            checks.known("key", key, TABLES)
-        name = checks.text("name", data.get("name", path.stem))
-        for key in ("model", "topology", "plan", "solve"):
-            if key in data and not isinstance(data[key], dict):
-                checks.fail(key, data[key], f"a table [{key}]")
-        if "model" not in data:
-            checks.fail("model", None, "a table [model] (it is missing)")
-    with _within(path, "model"):
+    data = read_toml(path, TABLES)
+    name = data.get("name", path.stem)
+    with within(path, ""):
+        for key in ("topology", "plan", "solve"):
+            table_of(data, key)
+        table_of(data, "model", needed=True)
+    with within(path, "model"):
         profile = _model(data["model"], path.parent)
     network = _network(data, path)
-    with _within(path, "plan"):
+    with within(path, "plan"):
         problem = _problem(profile, network, data.get("plan", {}))
-    with _within(path, "solve"):
+    with within(path, "solve"):
         solve = data.get("solve", {})
         for key in solve:
             checks.known("key", key, SOLVE_KEYS)
     return Scenario(name, path, problem, dict(solve))
-
-
-@contextmanager
-def _within(path: Path, table: str) -> Iterator[None]:
-    """Put the file and the table before an error's message."""
-    where = f"{path}: [{table}]" if table else f"{path}:"
-    try:
-        yield
-    except checks.InputError as error:
-        raise type(error)(f"{where} {error}") from error
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{where} {error}") from error
 
 
 def _model(table: Mapping[str, Any], folder: Path) -> ModelProfile:
@@ -175,7 +157,7 @@ def _model(table: Mapping[str, Any], folder: Path) -> ModelProfile:
 
 def _network(data: Mapping[str, Any], path: Path) -> Network:
     listed = {key: data[key] for key in ("nodes", "links") if key in data}
-    with _within(path, ""):
+    with within(path, ""):
         if ("topology" in data) == ("nodes" in data):
             have = [key for key in ("topology", "nodes") if key in data]
             checks.fail("network", have, "either a table [topology] or tables [[nodes]], [[links]]")
@@ -186,7 +168,7 @@ def _network(data: Mapping[str, Any], path: Path) -> Network:
             checks.fail("links", "[[links]]", "none beside [topology], which makes its own")
         if listed:
             return Network.from_dict(listed)
-    with _within(path, "topology"):
+    with within(path, "topology"):
         return Network.from_topology(data["topology"])
 
 

@@ -35,11 +35,25 @@ def real(
         fail(where, value, expected)
     try:
         number = float(value)  # type: ignore[arg-type]  # anything with __float__, NumPy included
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fail(where, value, expected)
     if math.isnan(number) or number < low or (strict and number == low):
         fail(where, value, expected)
     if finite and math.isinf(number):
+        fail(where, value, expected)
+    return number
+
+
+def between(where: str, value: object, low: float, high: float) -> float:
+    """Return `value` as a finite float from `low` to `high`, both included."""
+    expected = f"a number from {low:g} to {high:g}"
+    if isinstance(value, bool | str) or value is None:
+        fail(where, value, expected)
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything with __float__, NumPy included
+    except (TypeError, ValueError, OverflowError):
+        fail(where, value, expected)
+    if not low <= number <= high:
         fail(where, value, expected)
     return number
 

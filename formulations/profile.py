@@ -6,7 +6,6 @@ layer's output for one request.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 
 from . import checks
 from .files import write_text
+from .readers import reader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -268,32 +268,26 @@ class ModelProfile:
     @classmethod
     def from_pytorch(cls, model: Any, example_inputs: Any = None, **options: Any) -> ModelProfile:
         """Profile a `torch.nn.Module`; see `orbweave.adapters.read_pytorch`."""
-        profile: ModelProfile = _reader("read_pytorch")(model, example_inputs, **options)
+        profile: ModelProfile = reader("read_pytorch")(model, example_inputs, **options)
         return profile
 
     @classmethod
     def from_tensorflow(cls, model: Any, **options: Any) -> ModelProfile:
         """Profile a Keras or TensorFlow model; see `orbweave.adapters.read_tensorflow`."""
-        profile: ModelProfile = _reader("read_tensorflow")(model, **options)
+        profile: ModelProfile = reader("read_tensorflow")(model, **options)
         return profile
 
     @classmethod
     def from_onnx(cls, model: Any, **options: Any) -> ModelProfile:
         """Profile an ONNX file or ModelProto; see `orbweave.adapters.read_onnx`."""
-        profile: ModelProfile = _reader("read_onnx")(model, **options)
+        profile: ModelProfile = reader("read_onnx")(model, **options)
         return profile
 
     @classmethod
     def transformer(cls, **numbers: Any) -> ModelProfile:
         """Build a Llama-like decoder; see `orbweave.formulations.transformer.transformer`."""
-        profile: ModelProfile = _reader("transformer", "formulations.transformer")(**numbers)
+        profile: ModelProfile = reader("transformer", "formulations.transformer")(**numbers)
         return profile
-
-
-def _reader(name: str, module: str = "adapters") -> Any:
-    """Look a builder up by name, so that this floor imports nothing of those above it."""
-    root = __name__.rsplit(".", 2)[0]
-    return getattr(importlib.import_module(f"{root}.{module}"), name)
 
 
 def _check_edges(edges: tuple[tuple[int, int], ...], layers: tuple[LayerProfile, ...]) -> None:

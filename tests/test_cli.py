@@ -267,14 +267,17 @@ def test_a_profile_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_an_example_is_a_scenario(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["example"]) == 0
-    assert capsys.readouterr().out.split() == ["llama-70b", "resnet50", "vgg19"]
+    plans, passes = ["llama-70b", "resnet50", "vgg19"], ["polar-80", "shell-1584"]
+    assert capsys.readouterr().out.split() == plans + passes
     assert cli.main(["example", "llama-70b"]) == 0
     path = tmp_path / "mine.toml"
     path.write_text(capsys.readouterr().out, encoding="utf-8")
     assert read_scenario(path).problem.profile.num_layers == 82
 
 
-@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["profile", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["plan", "--help"], ["passes", "--help"], ["profile", "--help"]]
+)
 def test_help_states_the_exit_codes(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 0
     assert "exit codes:" in capsys.readouterr().out
@@ -313,24 +316,24 @@ def test_ctrl_c_takes_the_best_plan_so_far(tmp_path: Path) -> None:
         ow.LayerProfile(f"l{i}", 1, float(w), float(f), float(a))
         for i, (w, f, a) in enumerate(
             zip(
-                rng.uniform(1e6, 1e8, 300),
-                rng.uniform(1e9, 1e12, 300),
-                rng.uniform(1e4, 1e7, 300),
+                rng.uniform(1e6, 1e8, 1000),
+                rng.uniform(1e9, 1e12, 1000),
+                rng.uniform(1e4, 1e7, 1000),
                 strict=True,
             )
         )
     ]
     ow.ModelProfile(layers).to_json(tmp_path / "model.json")
-    room = 1.25 * sum(layer.weight_bytes for layer in layers) / 24
+    room = 1.25 * sum(layer.weight_bytes for layer in layers) / 32
     nodes = [
         f'[[nodes]]\nname = "n{k}"\nflop_per_s = {rng.uniform(1e12, 9e12)}\n'
         f"memory_bytes = {room * rng.uniform(0.6, 1.5)}\n"
-        for k in range(24)
+        for k in range(32)
     ]
     links = [
         f'[[links]]\nsource = "n{a}"\ntarget = "n{b}"\nrate_bps = {rng.uniform(1e8, 1e10)}\n'
-        for a in range(24)
-        for b in ((a + 1) % 24, (a - 1) % 24, (a + 7) % 24)
+        for a in range(32)
+        for b in ((a + 1) % 32, (a - 1) % 32, (a + 7) % 32)
     ]
     text = '[model]\nprofile = "model.json"\n' + "".join([*nodes, *links])
     (tmp_path / "hard.toml").write_text(text, encoding="utf-8")

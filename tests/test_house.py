@@ -27,6 +27,10 @@ HEAVY = (
     "pyomo",
     "matplotlib",
     "pandas",
+    "pyarrow",
+    "sgp4",
+    "astroz",
+    "skyfield",
 )
 
 
