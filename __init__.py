@@ -47,9 +47,10 @@ from .formulations.link_budgets import (
     Site,
 )
 from .formulations.network import Link, Network, Node
-from .formulations.orbits import Constellation, GroundStation, Satellite, Shell
+from .formulations.orbits import Constellation, Shell
 from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.profile import LayerProfile, ModelProfile
+from .formulations.satellites import Satellite
 from .formulations.space.earth import EarthRotation
 from .formulations.space.eclipses import EclipseTable, eclipses
 from .formulations.space.findings import OrbitFinding, inspect_orbits
@@ -58,6 +59,7 @@ from .formulations.space.passes import PassTable, passes
 from .formulations.space.plan import Accuracy, GroundLinks, contact_plan
 from .formulations.space.propagate import propagate
 from .formulations.space.topology import IslTopology
+from .formulations.stations import GroundStation
 from .formulations.transformer import LLAMA_2_7B, LLAMA_2_70B
 from .solvers.backends.pyomo_solver import from_pyomo, to_pyomo
 from .solvers.options import SolveOptions

@@ -16,9 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orbweave.adapters.models import read_model
+from orbweave.adapters.frameworks.models import read_model
+from orbweave.adapters.pictures.plots import write_picture
 from orbweave.adapters.plan_file import plan_dict, plan_json, write_plan
-from orbweave.adapters.plots import write_picture
 from orbweave.adapters.progress import Progress
 from orbweave.adapters.scenario import Scenario, example_names, example_path, read_scenario
 from orbweave.adapters.tables import plan_text, profile_text, quantity

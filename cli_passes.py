@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orbweave.adapters.contact_files import write_contact_plan
+from orbweave.adapters.contact_plans.files import write_contact_plan
 from orbweave.adapters.pass_text import (
     findings_text,
     passes_json,
@@ -18,8 +18,8 @@ from orbweave.adapters.pass_text import (
     plan_line,
     write_passes,
 )
-from orbweave.adapters.plot_lanes import MOST_LANES
-from orbweave.adapters.plots import write_picture
+from orbweave.adapters.pictures.lanes import MOST_LANES
+from orbweave.adapters.pictures.plots import write_picture
 from orbweave.adapters.progress import TERMINAL_S
 from orbweave.adapters.scenario import example_names, example_path
 from orbweave.adapters.space_scenario import SpaceScenario, read_space_scenario

@@ -1,21 +1,21 @@
 """What comes in (frameworks, files) and what goes out (tables, pictures, JSON)."""
 
-from .contact_files import read_contact_plan, write_contact_plan
-from .contact_frames import plan_from_dataframe
+from .contact_plans.files import read_contact_plan, write_contact_plan
+from .contact_plans.frames import plan_from_dataframe
 from .frames import to_dataframe
-from .keras_profile import read_tensorflow
-from .models import read_model
-from .omm_file import read_omm, write_omm
-from .onnx_profile import read_onnx
+from .frameworks.keras_profile import read_tensorflow
+from .frameworks.models import read_model
+from .frameworks.onnx_profile import read_onnx
+from .frameworks.pytorch_profile import read_pytorch
+from .orbits.omm_file import read_omm, write_omm
+from .orbits.station_files import read_stations
+from .orbits.station_tables import station_providers, stations
+from .orbits.tle_file import read_tle, write_tle
 from .pass_text import write_passes
+from .pictures.plots import plot, write_picture
 from .plan_file import write_plan
-from .plots import plot, write_picture
-from .pytorch_profile import read_pytorch
 from .scenario import Scenario, read_scenario
 from .space_scenario import SpaceScenario, read_space_scenario
-from .station_files import read_stations
-from .station_tables import station_providers, stations
-from .tle_file import read_tle, write_tle
 
 __all__ = [
     "Scenario",

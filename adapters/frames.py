@@ -14,7 +14,7 @@ from ..formulations.profile import ModelProfile
 from ..formulations.space.eclipses import EclipseTable
 from ..formulations.space.isl import IslTable
 from ..formulations.space.passes import PassTable
-from .contact_frames import contacts_dataframe
+from .contact_plans.frames import contacts_dataframe
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from ..formulations.grouping import merge_chains
 from ..formulations.network import Network
 from ..formulations.partition import PartitionProblem, Training
 from ..formulations.profile import ModelProfile
-from .models import onnx_package_file, read_file, read_transformer
+from .frameworks.models import onnx_package_file, read_file, read_transformer
 from .toml_file import read_toml, table_of, within
 
 #: Where the embedded examples stand; they travel in the wheel.

@@ -16,12 +16,14 @@ from typing import Any
 from ..formulations import checks
 from ..formulations import link_budgets as budgets
 from ..formulations.instants import instant
-from ..formulations.orbits import Constellation, GroundStation, Satellite
+from ..formulations.orbits import Constellation
+from ..formulations.satellites import Satellite
 from ..formulations.space.plan import Accuracy, GroundLinks
 from ..formulations.space.topology import IslTopology
-from .omm_file import read_omm
-from .station_files import read_stations, stations_from_tables
-from .tle_file import read_tle
+from ..formulations.stations import GroundStation
+from .orbits.omm_file import read_omm
+from .orbits.station_files import read_stations, stations_from_tables
+from .orbits.tle_file import read_tle
 from .toml_file import read_toml, table_of, within
 
 TABLES = ("name", "constellation", "stations", "window", "links", "isl", "accuracy")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,9 @@ def read_toml(path: Path, tables: Sequence[str]) -> dict[str, Any]:
     return data
 
 
-@contextmanager
-def within(path: Path, table: str) -> Iterator[None]:
+def within(path: Path, table: str) -> AbstractContextManager[None]:
     """Put the file and the table before an error's message."""
-    where = f"{path}: [{table}]" if table else f"{path}:"
-    try:
-        yield
-    except checks.InputError as error:
-        raise type(error)(f"{where} {error}") from error
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{where} {error}") from error
+    return checks.within(f"{path}: [{table}]" if table else f"{path}:")
 
 
 def table_of(data: Mapping[str, Any], key: str, *, needed: bool = False) -> dict[str, Any]:

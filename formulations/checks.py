@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 
@@ -19,6 +20,15 @@ class UnknownNameError(InputError):
 def fail(where: str, value: object, expected: str) -> NoReturn:
     """Raise the one error format of the library: ``where = value: expected ...``."""
     raise InputError(f"{where} = {value!r}: expected {expected}")
+
+
+@contextmanager
+def within(place: str) -> Iterator[None]:
+    """Put `place`, its colon or bracket included, before an error's message."""
+    try:
+        yield
+    except (InputError, FileNotFoundError) as error:
+        raise type(error)(f"{place} {error}") from error
 
 
 def real(

@@ -1,8 +1,8 @@
-"""Satellites, constellations and ground stations: who can see whom.
+"""Constellations: satellites, and the regular shells among them.
 
-A satellite is a set of mean elements and the model that moves it: ``sgp4`` (elements of a TLE or
-OMM), ``j2`` (Kepler with the secular drift of the Earth's oblateness) or ``two-body``. What moves
-and sees stands in `formulations.space`; this file is the data.
+The parts stand in files of their own: `mean_elements` (the Earth's numbers), `satellites` and
+`stations`; their names are here as well. What moves and sees stands in `formulations.space`; these
+files are the data.
 """
 
 from __future__ import annotations
@@ -10,323 +10,47 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from itertools import pairwise
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import checks
-from .instants import DAY_S, instant
+from .mean_elements import (
+    EARTH_FLATTENING,
+    EARTH_J2,
+    EARTH_MU,
+    EARTH_RADIUS_M,
+    brouwer_axis_m,
+    kepler_axis_m,
+)
 from .readers import reader
+from .satellites import DESIGN_EPOCH, ELEMENTS, MEAN_MOTIONS, MODELS, Satellite
+from .stations import GroundStation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MODELS = ("sgp4", "j2", "two-body")
+__all__ = [
+    "DESIGN_EPOCH",
+    "EARTH_FLATTENING",
+    "EARTH_J2",
+    "EARTH_MU",
+    "EARTH_RADIUS_M",
+    "ELEMENTS",
+    "MEAN_MOTIONS",
+    "MODELS",
+    "PATTERNS",
+    "Constellation",
+    "GroundStation",
+    "Satellite",
+    "Shell",
+    "brouwer_axis_m",
+    "kepler_axis_m",
+]
+
 PATTERNS = ("delta", "star")
-
-#: Mean motions that leave the numbers finite (rev/day); the ground bounds them far earlier.
-MEAN_MOTIONS = (1e-12, 1e3)
-
-#: The numbers of a satellite.
-ELEMENTS = (
-    "mean_motion_rev_per_day",
-    "eccentricity",
-    "inclination_deg",
-    "raan_deg",
-    "argument_of_perigee_deg",
-    "mean_anomaly_deg",
-    "bstar",
-    "mean_motion_dot",
-    "mean_motion_ddot",
-)
-
-#: WGS 84: gravity (m^3/s^2), equatorial radius (m), flattening, and the zonal term J2.
-EARTH_MU = 3.986004418e14
-EARTH_RADIUS_M = 6378137.0
-EARTH_FLATTENING = 1 / 298.257223563
-EARTH_J2 = 1.08262668e-3
-
-#: Epoch of designed constellations unless given.
-DESIGN_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class GroundStation:
-    """A place on the ground with antennas.
-
-    Parameters
-    ----------
-    name : str
-        Unique among the stations.
-    latitude_deg, longitude_deg : float
-        Geodetic (WGS 84), north and east positive.
-    altitude_m : float
-        Above the ellipsoid.
-    min_elevation_deg : float
-        Elevation mask: lower satellites are not seen.
-    antennas : int
-        How many satellites it can serve at a time.
-    horizon : sequence of (float, float), optional
-        A horizon mask: (azimuth, elevation) in degrees, azimuth from north over east, linear in
-        between and around; where it lies above `min_elevation_deg`, it counts.
-    rain_rate_mm_h : float
-        Rain rate exceeded 0.01 % of the year (ITU-R P.837); 0 leaves rain out of link budgets.
-    rain_height_m : float, optional
-        ITU-R P.839 rain height above sea level; estimated from the latitude unless given.
-    provider : str
-        Who runs it, for tables only.
-
-    Raises
-    ------
-    InputError
-        For a latitude beyond 90 degrees, a mask beyond, and the like.
-    """
-
-    name: str
-    latitude_deg: float
-    longitude_deg: float
-    altitude_m: float = 0.0
-    min_elevation_deg: float = 10.0
-    antennas: int = 1
-    horizon: Sequence[tuple[float, float]] | None = None
-    rain_rate_mm_h: float = 0.0
-    rain_height_m: float | None = None
-    provider: str = ""
-
-    def __post_init__(self) -> None:
-        checks.text("GroundStation.name", self.name)
-        where = f"GroundStation[{self.name!r}]"
-        checks.between(f"{where}.latitude_deg", self.latitude_deg, -90, 90)
-        checks.between(f"{where}.longitude_deg", self.longitude_deg, -360, 360)
-        checks.between(f"{where}.altitude_m", self.altitude_m, -1e3, 1e5)
-        checks.between(f"{where}.min_elevation_deg", self.min_elevation_deg, -10, 89.9)
-        antennas = checks.whole(f"{where}.antennas", self.antennas, low=1)
-        object.__setattr__(self, "antennas", antennas)
-        checks.real(f"{where}.rain_rate_mm_h", self.rain_rate_mm_h)
-        if not isinstance(self.provider, str):
-            checks.fail(f"{where}.provider", self.provider, "a string")
-        if self.rain_height_m is not None:
-            checks.real(f"{where}.rain_height_m", self.rain_height_m)
-        if self.horizon is not None:
-            object.__setattr__(self, "horizon", _horizon(f"{where}.horizon", self.horizon))
-
-
-def _horizon(where: str, rows: Any) -> tuple[tuple[float, float], ...]:
-    if isinstance(rows, str) or not isinstance(rows, Sequence) or not len(rows):
-        checks.fail(where, rows, "pairs of azimuth and elevation in degrees")
-    found = []
-    for k, row in enumerate(rows):
-        if isinstance(row, str) or not isinstance(row, Sequence) or len(row) != 2:
-            checks.fail(f"{where}[{k}]", row, "a pair of azimuth and elevation in degrees")
-        azimuth = checks.between(f"{where}[{k}] azimuth", row[0], 0, 360)
-        found.append((azimuth % 360, checks.between(f"{where}[{k}] elevation", row[1], -10, 89.9)))
-    found.sort()
-    for before, after in pairwise(found):
-        if before[0] == after[0]:
-            checks.fail(f"{where} azimuth", after[0], "every azimuth once")
-    return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Satellite:
-    """A satellite: mean elements at an epoch, and the model that moves it.
-
-    Parameters
-    ----------
-    name : str
-        Unique within the constellation.
-    epoch : datetime
-        Timezone-aware; of the elements.
-    mean_motion_rev_per_day : float
-        Revolutions per day. For ``sgp4`` the (Kozai) mean motion of a TLE or OMM; else the
-        Keplerian one, sqrt(mu / a^3).
-    eccentricity : float
-        From 0 to below 1.
-    inclination_deg, raan_deg, argument_of_perigee_deg, mean_anomaly_deg : float
-        Mean elements; for ``sgp4`` in TEME, else in an inertial frame of the Earth's equator.
-    model : {"sgp4", "j2", "two-body"}
-        What moves it.
-    bstar, mean_motion_dot, mean_motion_ddot : float
-        Drag terms as TLE and OMM print them (1/Earth radii; rev/day^2 halved; rev/day^3 over 6).
-    catalog_number : int, optional
-        Of any size: numbers above 339,999, which TLEs cannot hold, are legal.
-    plane, slot : int, optional
-        Orbital plane, and place within it, from 0; what inter-satellite motifs count in.
-    object_id : str
-        International designator as OMM prints it, ``1998-067A``; empty where unknown.
-
-    Raises
-    ------
-    InputError
-        If an element is out of range or the perigee lies below the ground.
-    """
-
-    name: str
-    epoch: datetime
-    mean_motion_rev_per_day: float
-    eccentricity: float = 0.0
-    inclination_deg: float = 0.0
-    raan_deg: float = 0.0
-    argument_of_perigee_deg: float = 0.0
-    mean_anomaly_deg: float = 0.0
-    model: str = "sgp4"
-    bstar: float = 0.0
-    mean_motion_dot: float = 0.0
-    mean_motion_ddot: float = 0.0
-    catalog_number: int | None = None
-    object_id: str = ""
-    plane: int | None = None
-    slot: int | None = None
-
-    def __post_init__(self) -> None:
-        checks.text("Satellite.name", self.name)
-        where = f"Satellite[{self.name!r}]"
-        object.__setattr__(self, "epoch", instant(f"{where}.epoch", self.epoch))
-        motion = f"{where}.mean_motion_rev_per_day"
-        checks.between(motion, self.mean_motion_rev_per_day, *MEAN_MOTIONS)
-        checks.real(f"{where}.eccentricity", self.eccentricity)
-        if self.eccentricity >= 1:
-            checks.fail(f"{where}.eccentricity", self.eccentricity, "a number from 0 to below 1")
-        checks.between(f"{where}.inclination_deg", self.inclination_deg, 0, 180)
-        for name in ("raan_deg", "argument_of_perigee_deg", "mean_anomaly_deg"):
-            checks.between(f"{where}.{name}", getattr(self, name), -720, 720)
-        checks.known(f"{where}.model", self.model, MODELS)
-        for name in ("bstar", "mean_motion_dot", "mean_motion_ddot"):
-            checks.real(f"{where}.{name}", getattr(self, name), low=-math.inf)
-        for name in ELEMENTS:
-            object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("catalog_number", "plane", "slot"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, checks.whole(f"{where}.{name}", value))
-        if not isinstance(self.object_id, str):
-            checks.fail(f"{where}.object_id", self.object_id, "a string such as '1998-067A'")
-        # Kepler's law too: of an orbit deep below the ground SGP4's axis is any number.
-        axis = kepler_axis_m(self.mean_motion_rev_per_day)
-        perigee = min(self.perigee_altitude_m, axis * (1 - self.eccentricity) - EARTH_RADIUS_M)
-        if not perigee >= 0:
-            expected = (
-                f"an orbit above the ground (perigee {perigee / 1e3:.1f} km, "
-                f"{self.mean_motion_rev_per_day:g} revolutions a day, "
-                f"eccentricity {self.eccentricity:g})"
-            )
-            checks.fail(f"{where}.perigee_altitude_m", round(perigee), expected)
-
-    @classmethod
-    def from_kepler(
-        cls,
-        name: str,
-        *,
-        altitude_m: float | None = None,
-        semi_major_axis_m: float | None = None,
-        epoch: datetime = DESIGN_EPOCH,
-        model: str = "j2",
-        **elements: Any,
-    ) -> Satellite:
-        """Build a satellite from its size: the altitude of a circle, or a semi-major axis.
-
-        Parameters
-        ----------
-        altitude_m : float, optional
-            Semi-major axis less the equatorial radius, 6,378,137 m.
-        semi_major_axis_m : float, optional
-            Instead of the altitude. For ``sgp4`` both mean the mean (Brouwer) semi-major axis,
-            from which the Kozai mean motion of a TLE follows.
-        **elements
-            The other fields of `Satellite`.
-
-        Returns
-        -------
-        Satellite
-        """
-        if (altitude_m is None) == (semi_major_axis_m is None):
-            given = [altitude_m, semi_major_axis_m]
-            checks.fail(f"Satellite[{name!r}] altitude_m, semi_major_axis_m", given, "one of them")
-        if semi_major_axis_m is None:
-            where = f"Satellite[{name!r}].altitude_m"
-            axis = EARTH_RADIUS_M + checks.real(where, altitude_m, low=-EARTH_RADIUS_M, strict=True)
-        else:
-            axis = checks.real(f"Satellite[{name!r}].semi_major_axis_m", semi_major_axis_m, low=1)
-        motion = math.sqrt(EARTH_MU / axis**3) * DAY_S / (2 * math.pi)
-        if model != "sgp4":
-            return cls(name, epoch, motion, model=model, **elements)
-        found = cls(name, epoch, motion, model="two-body", **elements)  # checks the elements
-        motion = _kozai(axis, found.eccentricity, found.inclination_deg) * DAY_S / (2 * math.pi)
-        return replace(found, model=model, mean_motion_rev_per_day=motion)
-
-    @property
-    def semi_major_axis_m(self) -> float:
-        """Mean semi-major axis that belongs to the mean motion, in the model's own sense."""
-        if self.model == "sgp4":
-            return brouwer_axis_m(
-                self.mean_motion_rev_per_day, self.eccentricity, self.inclination_deg
-            )
-        return kepler_axis_m(self.mean_motion_rev_per_day)
-
-    @property
-    def perigee_altitude_m(self) -> float:
-        """Perigee above the equatorial radius."""
-        return self.semi_major_axis_m * (1 - self.eccentricity) - EARTH_RADIUS_M
-
-    @property
-    def apogee_altitude_m(self) -> float:
-        """Apogee above the equatorial radius."""
-        return self.semi_major_axis_m * (1 + self.eccentricity) - EARTH_RADIUS_M
-
-    @property
-    def period_s(self) -> float:
-        """Time of one revolution."""
-        return DAY_S / self.mean_motion_rev_per_day
-
-
-def kepler_axis_m(mean_motion_rev_per_day: float) -> float:
-    """Semi-major axis of a mean motion by Kepler's third law."""
-    motion = mean_motion_rev_per_day * 2 * math.pi / DAY_S
-    return math.cbrt(EARTH_MU / motion**2)
-
-
-def brouwer_axis_m(
-    mean_motion_rev_per_day: float, eccentricity: float, inclination_deg: float
-) -> float:
-    """Mean (Brouwer) semi-major axis that SGP4 recovers from a (Kozai) mean motion of a TLE.
-
-    F. R. Hoots, R. L. Roehrich, "Models for propagation of NORAD element sets", Spacetrack Report
-    no. 3 (1980), section 6; WGS 72.
-    """
-    kozai = mean_motion_rev_per_day * 2 * math.pi / DAY_S
-    factor = _oblateness(eccentricity, inclination_deg)
-    return math.cbrt(_SGP4_MU / _brouwer_motion(kozai, factor) ** 2)
-
-
-def _kozai(axis_m: float, eccentricity: float, inclination_deg: float) -> float:
-    """Kozai mean motion (rad/s) whose Brouwer semi-major axis in SGP4 is `axis_m`."""
-    factor = _oblateness(eccentricity, inclination_deg)
-    brouwer = math.sqrt(_SGP4_MU / axis_m**3)
-    kozai = brouwer
-    for _ in range(20):
-        kozai *= brouwer / _brouwer_motion(kozai, factor)
-    return kozai
-
-
-#: WGS 72 as SGP4 has it: radius (m), gravity (m^3/s^2), J2.
-_SGP4_RADIUS_M, _SGP4_MU, _SGP4_J2 = 6378135.0, 3.986008e14, 1.082616e-3
-
-
-def _oblateness(eccentricity: float, inclination_deg: float) -> float:
-    """Factor 3/4 J2 (3 cos^2 i - 1) / (1 - e^2)^(3/2) of the secular mean motion."""
-    cosine = math.cos(math.radians(inclination_deg))
-    return 0.75 * _SGP4_J2 * (3 * cosine**2 - 1) / math.sqrt(1 - eccentricity**2) ** 3
-
-
-def _brouwer_motion(kozai: float, factor: float) -> float:
-    """Brouwer mean motion (rad/s) of a Kozai one."""
-    first = math.cbrt(_SGP4_MU / kozai**2) / _SGP4_RADIUS_M
-    delta = factor / first**2
-    axis = first * (1 - delta**2 - delta * (1 / 3 + 134 * delta**2 / 81))
-    return kozai / (1 + factor / axis**2)
 
 
 @dataclass(frozen=True, slots=True)

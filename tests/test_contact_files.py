@@ -21,8 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orbweave.adapters.contact_files import read_contact_plan, write_contact_plan
-from orbweave.adapters.contact_frames import contacts_dataframe, plan_from_dataframe
+from orbweave.adapters.contact_plans.files import read_contact_plan, write_contact_plan
+from orbweave.adapters.contact_plans.frames import contacts_dataframe, plan_from_dataframe
 from orbweave.formulations.checks import InputError
 from orbweave.formulations.contacts import Contact, ContactPlan, PlanNode
 

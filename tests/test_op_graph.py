@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orbweave.adapters.op_graph import Operation, OpGraph, Value, Weight, assemble
+from orbweave.adapters.frameworks.op_graph import Operation, OpGraph, Value, Weight, assemble
 from orbweave.formulations.checks import InputError
 
 

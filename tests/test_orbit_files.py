@@ -20,8 +20,8 @@ from sgp4 import io as sgp4_io
 from sgp4 import omm as sgp4_omm
 from sgp4.api import WGS72, Satrec
 
-from orbweave.adapters.omm_file import FORMATS, omm_text, read_omm, write_omm
-from orbweave.adapters.tle_file import read_tle, tle_text, write_tle
+from orbweave.adapters.orbits.omm_file import FORMATS, omm_text, read_omm, write_omm
+from orbweave.adapters.orbits.tle_file import read_tle, tle_text, write_tle
 from orbweave.formulations.checks import InputError
 from orbweave.formulations.orbits import Constellation, Satellite
 

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orbweave.adapters.coastlines import coastlines
-from orbweave.adapters.ground_tracks import ground_track
-from orbweave.adapters.plot_lanes import Bars, Lanes, added_up, greatest_on_top
-from orbweave.adapters.plot_map import draw_map, visibility
-from orbweave.adapters.plot_passes import draw_contact_plan, draw_passes
-from orbweave.adapters.plot_sky import draw_sky
+from orbweave.adapters.pictures.coastlines import coastlines
+from orbweave.adapters.pictures.ground_tracks import ground_track
+from orbweave.adapters.pictures.lanes import Bars, Lanes, added_up, greatest_on_top
+from orbweave.adapters.pictures.maps import draw_map, visibility
+from orbweave.adapters.pictures.passes import draw_contact_plan, draw_passes
+from orbweave.adapters.pictures.skies import draw_sky
 from orbweave.formulations.checks import InputError
 from orbweave.formulations.contacts import Contact, ContactPlan
 from orbweave.formulations.orbits import EARTH_RADIUS_M, Constellation, GroundStation

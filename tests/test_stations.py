@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orbweave.adapters.coastlines import coastlines
-from orbweave.adapters.station_files import read_stations, stations_from_tables
-from orbweave.adapters.station_tables import station_providers, stations
+from orbweave.adapters.orbits.station_files import read_stations, stations_from_tables
+from orbweave.adapters.orbits.station_tables import station_providers, stations
+from orbweave.adapters.pictures.coastlines import coastlines
 from orbweave.formulations.checks import InputError, UnknownNameError
 from orbweave.formulations.orbits import GroundStation
 

@@ -1,4 +1,8 @@
-"""How inner loops are compiled."""
+"""How inner loops are compiled.
+
+numba's cache of a kernel heeds changes of the kernel's own file only: after changing one that
+kernels of other files call (`conditions.at`), delete ``__pycache__``.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import checks
 from ..instants import DAY_S, J2000, seconds_between
-from ..orbits import EARTH_FLATTENING, EARTH_RADIUS_M, GroundStation
+from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
+from ..stations import GroundStation
 from .ut1 import ut1_minus_utc
 
 if TYPE_CHECKING:

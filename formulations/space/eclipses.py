@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
-from ..orbits import EARTH_FLATTENING, EARTH_RADIUS_M, Constellation
-from .conditions import SHADOW, intervals
+from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
+from ..orbits import Constellation
+from .conditions import SHADOW
 from .earth import SUN_RADIUS_M
 from .ephemeris import Ephemeris, ephemerides, sun_ephemeris
+from .intervals import intervals
 from .tables import frozen, named
 from .window import Window, constellation_of
 

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..instants import J2000, seconds_between
-from ..orbits import EARTH_MU, Constellation, Satellite
+from ..mean_elements import EARTH_MU
+from ..orbits import Constellation
+from ..satellites import Satellite
 from .compiled import kernel
 from .earth import sun_direction
 from .propagate import states

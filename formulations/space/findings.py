@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import checks
 from ..instants import DAY_S, instant, seconds_between
-from ..orbits import EARTH_RADIUS_M, Constellation
+from ..mean_elements import EARTH_RADIUS_M
+from ..orbits import Constellation
 from .propagate import propagate
 
 #: Below this perigee an orbit lasts days.

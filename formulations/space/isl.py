@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
-from ..orbits import EARTH_FLATTENING, EARTH_RADIUS_M, Constellation
+from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
+from ..orbits import Constellation
 from .compiled import kernel
-from .conditions import RANGE, SIGHT, intervals
+from .conditions import RANGE, SIGHT
 from .ephemeris import time_blocks
+from .intervals import intervals
 from .nearest import nearest_links
 from .sampled import SLEW, refine
 from .tables import frozen, named

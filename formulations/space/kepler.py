@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..orbits import EARTH_J2, EARTH_MU, EARTH_RADIUS_M, Satellite
+from ..mean_elements import EARTH_J2, EARTH_MU, EARTH_RADIUS_M
+from ..satellites import Satellite
 from .compiled import kernel
 
 if TYPE_CHECKING:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
-from ..orbits import Constellation, GroundStation
-from .conditions import ELEVATION, intervals
+from ..orbits import Constellation
+from ..stations import GroundStation
+from .conditions import ELEVATION
 from .earth import station_frames
 from .ephemeris import Ephemeris, ephemerides, ephemeris, node_step
+from .intervals import intervals
 from .look import culminations, look
 from .sampled import HORIZON, refine
 from .tables import frozen, named
@@ -187,7 +189,7 @@ def passes(
 
     A pass is an interval in which the satellite stands above the station's mask (geometric
     elevation above the WGS 84 horizon, without refraction). None is missed that lasts longer than
-    a millisecond (`formulations.space.conditions`); with a horizon mask, what comes and goes
+    a millisecond (`formulations.space.intervals`); with a horizon mask, what comes and goes
     within 5 s may be. Rise and set are within 0.1 ms of what the propagator's positions
     say, for a pass that is not merely grazing.
 

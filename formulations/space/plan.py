@@ -13,7 +13,8 @@ import numpy as np
 from .. import checks
 from ..contacts import CONTACT_COLUMNS, ContactPlan, PlanNode
 from ..link_budgets import S_BAND_UPLINK, X_BAND_DOWNLINK, LinkBudget, Site
-from ..orbits import Constellation, GroundStation
+from ..orbits import Constellation
+from ..stations import GroundStation
 from . import eclipses as shadows
 from .earth import LIGHT_SPEED_M_PER_S
 from .ephemeris import Ephemeris, ephemerides, time_blocks

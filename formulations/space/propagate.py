@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import checks
 from ..instants import DAY_S, instant, julian_day, seconds_between
-from ..orbits import Constellation, Satellite
+from ..orbits import Constellation
+from ..satellites import Satellite
 from .kepler import kepler_states
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import checks
 from ..instants import instant, seconds_between
-from ..orbits import Constellation, GroundStation
+from ..orbits import Constellation
+from ..stations import GroundStation
 from .earth import EarthRotation
 from .propagate import ENGINES
 

@@ -1,0 +1,1 @@
+"""Contact plans as CSV, JSON, Parquet, tables, and the files of ION and HDTN."""

@@ -1,0 +1,1 @@
+"""Pictures: placements, fronts, passes, maps, skies, contact plans."""
