@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orbweave.adapters.contact_plans.files import write_contact_plan
+from orbweave.adapters.contact_plans.files import SUFFIXES, write_contact_plan
 from orbweave.adapters.pass_text import (
     findings_text,
     passes_json,
@@ -23,12 +23,13 @@ from orbweave.adapters.pictures.plots import write_picture
 from orbweave.adapters.progress import TERMINAL_S
 from orbweave.adapters.scenario import example_names, example_path
 from orbweave.adapters.space_scenario import SpaceScenario, read_space_scenario
-from orbweave.formulations.checks import InputError, real
+from orbweave.formulations.checks import InputError, fail, known, real, within
 from orbweave.formulations.space.eclipses import eclipses
 from orbweave.formulations.space.findings import inspect_orbits
 from orbweave.formulations.space.passes import PassTable, passes
 from orbweave.formulations.space.plan import contact_plan
 from orbweave.formulations.space.propagate import ENGINES
+from orbweave.formulations.space.topology import isl_pairs
 
 #: Passes that a table shows unless asked for more.
 ROWS = 30
@@ -73,6 +74,7 @@ def run_passes(arguments: argparse.Namespace, check_folder: Callable[[Path], Non
         length = real("--duration", arguments.duration, strict=True)
         scenario = replace(scenario, duration_s=length)
     engine = arguments.engine or "sgp4"
+    _check_names(scenario, arguments)
     progress = _progress(arguments.quiet)
     if not scenario.stations:
         raise InputError(f"{scenario.path}: stations: expected at least one table [[stations]]")
@@ -114,6 +116,22 @@ def run_passes(arguments: argparse.Namespace, check_folder: Callable[[Path], Non
         if not arguments.quiet:
             print(f"wrote {written}", file=sys.stderr)
     return 0
+
+
+def _check_names(scenario: SpaceScenario, arguments: argparse.Namespace) -> None:
+    """Refuse what would fail after the work: names, the plan's suffix, links that cannot be."""
+    if arguments.satellite is not None:
+        scenario.constellation.index(arguments.satellite)
+    if arguments.station is not None:
+        known("--station", arguments.station, [row.name for row in scenario.stations])
+    if arguments.plan is None:
+        return
+    suffixes = tuple(SUFFIXES)
+    if not str(arguments.plan).lower().endswith(suffixes):
+        fail("--plan", arguments.plan, f"a file ending in one of {', '.join(suffixes)}")
+    if scenario.isl is not None:
+        with within(f"{scenario.path}: [isl]"):
+            isl_pairs(scenario.constellation, scenario.isl)
 
 
 def _head(scenario: SpaceScenario) -> str:

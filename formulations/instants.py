@@ -13,13 +13,19 @@ DAY_S = 86400.0
 
 
 def instant(where: str, value: object) -> datetime:
-    """Return `value` as a UTC datetime; one without a timezone is an error."""
+    """Return `value` as a UTC datetime; one without a timezone is an error.
+
+    A text without an offset is UTC (`parse`).
+    """
     if isinstance(value, str):
         value = parse(where, value)
     if not isinstance(value, datetime) or value.tzinfo is None:
         expected = "a timezone-aware datetime, such as datetime(2026, 1, 1, tzinfo=timezone.utc)"
         checks.fail(where, value, expected)
-    return value.astimezone(UTC)
+    found = value.astimezone(UTC)
+    if type(found) is not datetime:  # a pandas Timestamp, say: what comes out is plain
+        found = datetime(*found.timetuple()[:6], found.microsecond, tzinfo=UTC)
+    return found
 
 
 def parse(where: str, text: str) -> datetime:

@@ -8,6 +8,7 @@ files are the data.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -77,11 +78,13 @@ class Shell:
     wrap_slots: int = 0
 
     def __post_init__(self) -> None:
-        checks.whole("Shell.first", self.first)
-        checks.whole("Shell.planes", self.planes, low=1)
-        checks.whole("Shell.satellites_per_plane", self.satellites_per_plane, low=1)
+        for name, low in (("first", 0), ("planes", 1), ("satellites_per_plane", 1)):
+            value = checks.whole(f"Shell.{name}", getattr(self, name), low=low)
+            object.__setattr__(self, name, value)
         checks.known("Shell.pattern", self.pattern, PATTERNS)
-        if not isinstance(self.wrap_slots, int):
+        try:
+            object.__setattr__(self, "wrap_slots", operator.index(self.wrap_slots))
+        except TypeError:
             checks.fail("Shell.wrap_slots", self.wrap_slots, "a whole number")
 
     @property
@@ -145,7 +148,7 @@ class Constellation:
 
     def index(self, name: str) -> int:
         """Position of a satellite; an unknown name is an error that offers the nearest."""
-        if name not in self._position:
+        if not isinstance(name, str) or name not in self._position:
             checks.known("satellite", name, self.names)
         return self._position[name]
 
@@ -232,6 +235,8 @@ class Constellation:
         if raan_spread_deg is None:
             raan_spread_deg = 360.0 if pattern == "delta" else 180.0
         spread = checks.between("walker.raan_spread_deg", raan_spread_deg, 0, 360)
+        raan_deg = checks.between("walker.raan_deg", raan_deg, -720, 720)
+        mean_anomaly_deg = checks.between("walker.mean_anomaly_deg", mean_anomaly_deg, -720, 720)
         first = Satellite.from_kepler(
             name,
             altitude_m=altitude_m,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from . import checks
 
 
@@ -72,6 +74,8 @@ class GroundStation:
 
 
 def _horizon(where: str, rows: Any) -> tuple[tuple[float, float], ...]:
+    if isinstance(rows, np.ndarray):
+        rows = rows.tolist()
     if isinstance(rows, str) or not isinstance(rows, Sequence) or not len(rows):
         checks.fail(where, rows, "pairs of azimuth and elevation in degrees")
     found = []
@@ -80,7 +84,7 @@ def _horizon(where: str, rows: Any) -> tuple[tuple[float, float], ...]:
             checks.fail(f"{where}[{k}]", row, "a pair of azimuth and elevation in degrees")
         azimuth = checks.between(f"{where}[{k}] azimuth", row[0], 0, 360)
         found.append((azimuth % 360, checks.between(f"{where}[{k}] elevation", row[1], -10, 89.9)))
-    found.sort()
+    found = sorted(set(found))  # 0 and 360 degrees with one elevation are one corner
     for before, after in pairwise(found):
         if before[0] == after[0]:
             checks.fail(f"{where} azimuth", after[0], "every azimuth once")

@@ -281,3 +281,48 @@ def test_a_new_link_waits_for_its_terminals() -> None:
     assert (waits >= 20 - 1e-6).all()
     assert (waits > 20 + 1e-3).any()  # some had to turn
     assert (waits <= 20 + 180 / 5 + 1e-6).all()
+
+
+def test_no_free_terminal_is_left_with_a_free_partner_in_sight() -> None:
+    train = [
+        ow.Satellite.from_kepler(
+            f"n{k}", altitude_m=900e3, inclination_deg=60, mean_anomaly_deg=angle, epoch=START
+        )
+        for k, angle in enumerate([*np.arange(9) * 0.5, -6.0])
+    ]
+    whole = ow.Constellation(train)
+    table = ow.isl_windows(
+        whole, ow.IslTopology("nearest", terminals=1), start=START, duration_s=600
+    )
+    linked = np.bincount(
+        np.concatenate([table["first_index"], table["second_index"]]), minlength=len(train)
+    )
+    assert (linked == 1).all()  # ten satellites in sight of each other make five pairs
+
+
+def test_a_satellite_below_the_grazing_shell_sees_nobody() -> None:
+    height = 1e6
+    for anomaly in np.arange(0.0, 40.0, 4.0):
+        low = ow.Satellite.from_kepler(
+            "low",
+            semi_major_axis_m=(6378137.0 + height - 4e3) / 0.7,
+            eccentricity=0.3,
+            inclination_deg=0,
+            mean_anomaly_deg=-anomaly,
+            model="two-body",
+            epoch=START,
+        )
+        high = ow.Satellite.from_kepler(
+            "high", altitude_m=6e6, inclination_deg=0, model="two-body", epoch=START
+        )
+        whole = ow.Constellation([low, high])
+        topology = ow.IslTopology(motif=(), pairs=[("low", "high")], grazing_altitude_m=height)
+        table = ow.isl_windows(whole, topology, start=START, duration_s=2000)
+        times = np.arange(0.0, 2000.0, 0.5)
+        position, _ = states(whole, times)
+        over = clearance(position[0], position[1], height)
+        inside = np.zeros(len(times), dtype=bool)
+        for first, last in zip(table["start_s"], table["end_s"], strict=True):
+            inside |= (first <= times) & (times <= last)
+        sure = np.abs(over) > 2e-6
+        assert (inside[sure] == (over[sure] > 0)).all(), anomaly

@@ -348,3 +348,76 @@ def test_columns_and_rows() -> None:
     with pytest.raises(ow.UnknownNameError):
         table.select(station="nowhere")
     assert math.isclose(table.duration_s.sum(), (table["set_s"] - table["rise_s"]).sum())
+
+
+def test_passes_are_found_until_the_propagator_gives_up() -> None:
+    dying = ow.Satellite.from_kepler(
+        "d", altitude_m=200e3, inclination_deg=60, bstar=-0.01, epoch=START, model="sgp4"
+    )
+    whole = ow.Constellation([dying])
+    times = np.arange(0.0, DAY_S, 1.0)
+    gone = np.isnan(ow.propagate(whole, START, times)[0][0, :, 0])
+    assert gone.any()
+    last = float(times[np.argmax(gone)])
+    stations = [
+        ow.GroundStation(f"g{k}", latitude, longitude, min_elevation_deg=0)
+        for k, (latitude, longitude) in enumerate(
+            (a, b) for a in (-50, -20, 10, 40) for b in range(-180, 180, 30)
+        )
+    ]
+    table = ow.passes(whole, stations, start=START, duration_s=DAY_S)
+    assert table["set_s"].max() > last - 90
+    assert last - 90 < table.lost["d"] <= last + 1
+    soon = ow.passes(whole, stations, start=START, duration_s=last - 300)
+    assert soon["set_s"].max() == last - 300
+    assert not soon.lost
+    dark = ow.eclipses(whole, start=START, duration_s=DAY_S)
+    assert dark.known_s[0] == pytest.approx(last, abs=90)
+    assert 0.4 < dark.sunlit_fraction[0] < 0.9
+    none = ow.eclipses(whole, start=START + timedelta(seconds=last + 100), duration_s=1000)
+    assert math.isnan(none.sunlit_fraction[0])
+
+
+@pytest.mark.parametrize("half_deg", [0.05, 0.12, 0.4])
+def test_a_mast_narrower_than_any_step_hides_what_stands_behind_it(half_deg: float) -> None:
+    geo = ow.Satellite.from_kepler(
+        "geo", semi_major_axis_m=42164e3, inclination_deg=0, model="two-body", epoch=START
+    )
+    whole = ow.Constellation([geo])
+    still = ow.EarthRotation(greenwich_deg=0.0)
+    place = {"latitude_deg": 40.0, "longitude_deg": 20.0, "min_elevation_deg": 5.0}
+    open_ = ow.passes(
+        whole, ow.GroundStation("g", **place), start=START, duration_s=900, rotation=still
+    )
+    azimuth = float(open_["rise_azimuth_deg"][0])
+    mast = [(azimuth - half_deg, 5), (azimuth, 80), (azimuth + half_deg, 5)]
+    gap = [(azimuth - half_deg, 80), (azimuth, 5), (azimuth + half_deg, 80)]
+    for mask, count in ((mast, 0), (gap, 1)):
+        station = ow.GroundStation("g", **place, horizon=mask)
+        table = ow.passes(whole, station, start=START, duration_s=900, rotation=still)
+        assert len(table) == count
+
+
+def test_tables_can_be_pickled_and_refuse_nonsense() -> None:
+    import pickle
+
+    table = ow.passes(SMALL, STATIONS, start=START, duration_s=20000)
+    again = pickle.loads(pickle.dumps(table))
+    assert np.array_equal(rows_of(again), rows_of(table))
+    dark = ow.eclipses(SMALL, start=START, duration_s=20000)
+    assert len(pickle.loads(pickle.dumps(dark))) == len(dark)
+    assert "eclipses of" in repr(dark)
+    for wrong in (
+        lambda: table.select(min_duration_s="x"),  # type: ignore[arg-type]
+        lambda: table.select(satellite=["a"]),  # type: ignore[arg-type]
+        lambda: table.restricted(5, 1),
+        lambda: table.track(1.5),  # type: ignore[arg-type]
+        lambda: ow.propagate(SMALL, START, "x"),
+        lambda: ow.propagate(SMALL, START, [[1.0, 2.0]]),
+        lambda: ow.passes(SMALL, STATIONS, start=START, duration_s=1e12),
+        lambda: ow.passes(SMALL, STATIONS, start=START, duration_s=10, on_progress=5),
+        lambda: ow.GroundLinks(downlink=5),  # type: ignore[arg-type]
+        lambda: ow.isl_windows(SMALL, "ring", start=START, duration_s=10),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ow.InputError):
+            wrong()

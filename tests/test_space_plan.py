@@ -180,7 +180,7 @@ def test_links_by_station() -> None:
     [
         ({"links": {"north": ow.GroundLinks()}}, "contact_plan.links['rainy'] = None"),
         ({"links": {"nort": ow.GroundLinks()}}, "did you mean 'north'"),
-        ({"links": 5}, "contact_plan.links = 5: expected GroundLinks"),
+        ({"links": 5}, "contact_plan.links = 'int': expected GroundLinks"),
         ({"isl": "ring"}, "contact_plan.isl = 'ring': expected an IslTopology"),
         ({"accuracy": 0.1}, "contact_plan.accuracy = 0.1: expected an Accuracy"),
         ({"duration_s": 0}, "contact_plan.duration_s = 0: expected a finite number > 0"),
@@ -262,3 +262,11 @@ def test_findings_speak_of_altitude_age_and_decay() -> None:
     assert "509.0 km, not 550.0 km" in text
     assert "40.0 days older" in next(row.message for row in found if row.kind == "age")
     assert ow.inspect_orbits(ow.Constellation([fresh])) == ()
+
+
+def test_a_fixed_link_asks_for_no_air() -> None:
+    balloon = ow.GroundStation("balloon", 10, 20, 20e3)
+    fixed = ow.GroundLinks(ow.FixedLink(1e6), None)
+    assert len(ow.contact_plan(WHOLE, balloon, start=START, duration_s=LENGTH, links=fixed))
+    with pytest.raises(ow.InputError, match=r"GroundStation\['balloon'\]: Site.altitude_m"):
+        ow.contact_plan(WHOLE, balloon, start=START, duration_s=LENGTH)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 #: SIGHT: squared radius of the shell that the line must clear; factor that makes it a sphere.
 #: RANGE: squared largest distance.
 #: SHADOW: -1 umbra or +1 penumbra; factor that makes the Earth a sphere; its radius; the Sun's.
-ELEVATION, SIGHT, RANGE, SHADOW = 0, 1, 2, 3
+#: CLEAR: squared radius of a shell that a body must stay above; factor that makes it a sphere.
+ELEVATION, SIGHT, RANGE, SHADOW, CLEAR = 0, 1, 2, 3, 4
 
 
 @kernel
@@ -55,6 +56,10 @@ def condition(
         high = x * place[3] + y * place[4] + z * place[5]
         rise = u * place[3] + v * place[4] + w * place[5]
         return high - place[6] * reach, rise - place[6] * (x * u + y * v + z * w) / reach
+    if kind == CLEAR:
+        z *= place[1]
+        w *= place[1]
+        return x * x + y * y + z * z - place[0], 2 * (x * u + y * v + z * w)
     p, q, r, a, b, c = at(two, s, step)
     if kind == RANGE:
         x -= p
@@ -69,11 +74,9 @@ def condition(
     if kind == SIGHT:
         # The line between them clears the sphere while it is shorter than the two tangents:
         # f = r1 . r2 - R^2 + t1 t2 with the tangents' lengths t = sqrt(r^2 - R^2).
-        one2 = x * x + y * y + z * z - place[0]
-        two2 = p * p + q * q + r * r - place[0]
-        if one2 <= 0 or two2 <= 0:
-            return -place[0], 0.0  # below the shell: in sight of nobody
-        t1, t2 = math.sqrt(one2), math.sqrt(two2)
+        # (Below the sphere it says nothing: CLEAR does.)
+        t1 = math.sqrt(max(x * x + y * y + z * z - place[0], 1.0))
+        t2 = math.sqrt(max(p * p + q * q + r * r - place[0], 1.0))
         slope1, slope2 = (x * u + y * v + z * w) / t1, (p * a + q * b + r * c) / t2
         across = u * p + v * q + w * r + x * a + y * b + z * c
         return x * p + y * q + z * r - place[0] + t1 * t2, across + slope1 * t2 + t1 * slope2
@@ -121,6 +124,9 @@ def curvature(
         near = max(near - slack, low, 1e3)
         sine = abs(place[6])
         return float(hard * (1 + sine) + sine * fast * fast / near)
+    if kind == CLEAR:
+        away = math.sqrt(max(x0 * x0 + y0 * y0 + z0 * z0, x1 * x1 + y1 * y1 + z1 * z1)) + slack
+        return float(2.1 * place[1] * place[1] * (fast * fast + away * hard))
     p0, q0, r0, _, _, _ = at(two, 0.0, step)
     p1, q1, r1, _, _, _ = at(two, 1.0, step)
     if kind == RANGE:

@@ -22,6 +22,7 @@ from .conditions import SHADOW
 from .earth import SUN_RADIUS_M
 from .ephemeris import Ephemeris, ephemerides, sun_ephemeris
 from .intervals import intervals
+from .passes import lost_of, tell_lost
 from .tables import frozen, named
 from .window import Window, constellation_of
 
@@ -45,11 +46,15 @@ class EclipseTable:
         ``satellite_index`` (int32); ``start_s`` and ``end_s`` of the penumbra; ``umbra_start_s``
         and ``umbra_end_s`` within it, NaN where the satellite only grazes the penumbra. Clipped to
         the window. ``table["satellite"]`` is names.
+    known_s : array, shape (satellites,)
+        Seconds of the window in which each satellite has a position; less than all of it for one
+        that SGP4 gives up on.
     """
 
     constellation: Constellation
     window: Window
     arrays: Mapping[str, NDArray[Any]]
+    known_s: Floats
 
     def __len__(self) -> int:
         return len(self.arrays["start_s"])
@@ -61,21 +66,30 @@ class EclipseTable:
 
     @property
     def sunlit_fraction(self) -> Floats:
-        """Share of the window in which each satellite sees the whole Sun, shape (satellites,)."""
-        dark = self._time("start_s", "end_s")
-        return np.asarray(1 - dark / self.window.duration_s, dtype=np.float64)
+        """Share of its known time in which each satellite sees the whole Sun, shape (satellites,).
+
+        NaN for one without a position.
+        """
+        return 1 - self._share("start_s", "end_s")
 
     @property
     def umbra_fraction(self) -> Floats:
-        """Share of the window in which each satellite sees no Sun, shape (satellites,)."""
-        dark = self._time("umbra_start_s", "umbra_end_s")
-        return np.asarray(dark / self.window.duration_s, dtype=np.float64)
+        """Share of its known time in which each satellite sees no Sun, shape (satellites,)."""
+        return self._share("umbra_start_s", "umbra_end_s")
 
-    def _time(self, first: str, last: str) -> Floats:
+    def __repr__(self) -> str:
+        return (
+            f"EclipseTable({len(self)} eclipses of {len(self.constellation)} satellites, "
+            f"{self.window.duration_s:g} s from {self.window.start:%FT%TZ})"
+        )
+
+    def _share(self, first: str, last: str) -> Floats:
         total = np.zeros(len(self.constellation))
         length = np.nan_to_num(self.arrays[last] - self.arrays[first])
         np.add.at(total, self.arrays["satellite_index"], length)
-        return total
+        share = np.full(len(total), np.nan)
+        np.divide(total, self.known_s, out=share, where=self.known_s > 0)
+        return share
 
 
 def eclipses(
@@ -98,14 +112,19 @@ def eclipses(
     window = Window.of("eclipses", start, duration_s, end, engine, rotation, on_progress)
     whole = constellation_of("eclipses", constellation)
     found, done = [], 0
+    known = np.zeros(len(whole))
+    lost: dict[str, float] = {}
     for body in ephemerides(whole, window):
         found.append(columns_of(body, window))
+        known[body.index] = body.known_s(window)
+        lost.update(lost_of(body, whole, window))
         done += len(body.index)
         window.report(done / len(whole))
     arrays = {name: np.concatenate([rows[name] for rows in found]) for name in COLUMNS}
     order = np.lexsort((arrays["start_s"], arrays["satellite_index"]))
     arrays = {name: column[order] for name, column in arrays.items()}
-    return EclipseTable(whole, window, frozen(arrays))
+    tell_lost("eclipses", lost, len(whole))
+    return EclipseTable(whole, window, frozen(arrays), known)
 
 
 def columns_of(body: Ephemeris, window: Window) -> dict[str, NDArray[Any]]:

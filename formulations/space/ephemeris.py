@@ -3,8 +3,8 @@
 Between two nodes a coordinate is the quintic that meets position, velocity and acceleration at
 both; the two derivatives come from the positions at eleven nodes by central differences. (SGP4's
 own velocities are not the derivatives of its positions: they are off by up to 0.3 m/s, which
-would move a curve by 30 m.) The error is of sixth order in the step: below a metre at
-`node_step`, which is 0.1 ms of a low orbit's pass. Nodes stand at whole multiples of the step since
+would move a curve by 30 m.) The error is of sixth order in the step: below 1.5 m at
+`node_step`, 0.2 ms of a low orbit's pass. Nodes stand at whole multiples of the step since
 J2000, whatever the window: a shifted or a split window meets the same curves.
 """
 
@@ -70,6 +70,18 @@ class Ephemeris:
     pieces: Floats
     bounds: Floats
 
+    @property
+    def gaps(self) -> NDArray[np.bool_]:
+        """Segments in which nothing is known, shape (satellites, segments)."""
+        return np.asarray(np.isnan(self.pieces).any(axis=(2, 3)), dtype=np.bool_)
+
+    def known_s(self, window: Window) -> Floats:
+        """Seconds of a window in which each satellite has a position, shape (satellites,)."""
+        begin = self.begin_s + self.step_s * np.arange(self.pieces.shape[1])
+        inside = np.minimum(begin + self.step_s, window.duration_s) - np.maximum(begin, 0.0)
+        seconds: Floats = (~self.gaps * np.maximum(inside, 0.0)).sum(axis=1)
+        return seconds
+
     def positions(self, row: int, times_s: Floats) -> Floats:
         """Earth-fixed positions (m) of one satellite, shape (times, 3)."""
         place = (np.asarray(times_s, dtype=np.float64) - self.begin_s) / self.step_s
@@ -83,7 +95,7 @@ def node_step(satellite: Satellite) -> float:
     """Step between nodes (s) that suits an orbit: shorter the faster its perigee goes by."""
     e = satellite.eccentricity
     perigee = satellite.semi_major_axis_m * (1 - e)
-    rate = math.sqrt(EARTH_MU * (1 + e) / perigee**3) * (1 + 1.5 * e)
+    rate = math.sqrt(EARTH_MU * (1 + e) / perigee**3) * (1 + 3 * e)
     fits = [step for step in STEPS if step * rate <= _ANGLE]
     return fits[-1] if fits else STEPS[0]
 
@@ -91,11 +103,35 @@ def node_step(satellite: Satellite) -> float:
 def ephemerides(constellation: Constellation, window: Window) -> Iterator[Ephemeris]:
     """All satellites over the whole window, block by block, satellites of one step together."""
     steps = np.array([node_step(row) for row in constellation.satellites])
+    failing = [np.empty(0, dtype=np.int64)]
     for step in np.unique(steps):
-        chosen = np.flatnonzero(steps == step)
-        size = max(1, int(BLOCK_BYTES / (SEGMENT_BYTES * (window.duration_s / step + 4))))
-        for k in range(0, len(chosen), size):
-            yield ephemeris(constellation, chosen[k : k + size], window, window.span, step)
+        for body in _batches(constellation, np.flatnonzero(steps == step), window, step):
+            failed = body.gaps.any(axis=1)
+            if not failed.any() or step == STEPS[0]:
+                yield body
+                continue
+            failing.append(body.index[failed])
+            if not failed.all():
+                keep = ~failed
+                yield Ephemeris(
+                    body.index[keep],
+                    body.begin_s,
+                    body.step_s,
+                    body.pieces[keep],
+                    body.bounds[keep],
+                )
+    # Where a propagator gives up, five nodes before it are lost to the differences: short steps
+    # lose little.
+    yield from _batches(constellation, np.concatenate(failing), window, STEPS[0])
+
+
+def _batches(
+    constellation: Constellation, chosen: NDArray[np.int64], window: Window, step: float
+) -> Iterator[Ephemeris]:
+    """Satellites of one step, as many at a time as memory holds."""
+    size = max(1, int(BLOCK_BYTES / (SEGMENT_BYTES * (window.duration_s / step + 4))))
+    for k in range(0, len(chosen), size):
+        yield ephemeris(constellation, chosen[k : k + size], window, window.span, step)
 
 
 def time_blocks(
@@ -104,9 +140,20 @@ def time_blocks(
     """The satellites at `chosen` on one grid, a stretch of time after another, with its ends."""
     step = min(node_step(constellation.satellites[k]) for k in chosen)
     long = max(1, int(BLOCK_BYTES / (SEGMENT_BYTES * len(chosen)))) * step
-    for k in range(math.ceil(window.duration_s / long)):
-        span = (k * long, min((k + 1) * long, window.duration_s))
-        yield ephemeris(constellation, chosen, window, span, step), span
+    for span in _stretches(window.span, long):
+        body = ephemeris(constellation, chosen, window, span, step)
+        if step == STEPS[0] or not body.gaps.any():
+            yield body, span
+            continue
+        for part in _stretches(span, long * STEPS[0] / step):  # see `ephemerides`
+            yield ephemeris(constellation, chosen, window, part, STEPS[0]), part
+
+
+def _stretches(span: tuple[float, float], long: float) -> Iterator[tuple[float, float]]:
+    """A span cut into stretches of at most so many seconds."""
+    count = max(1, math.ceil((span[1] - span[0]) / long))
+    for k in range(count):
+        yield span[0] + k * long, min(span[0] + (k + 1) * long, span[1])
 
 
 def ephemeris(

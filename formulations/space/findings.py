@@ -12,6 +12,7 @@ from ..instants import DAY_S, instant, seconds_between
 from ..mean_elements import EARTH_RADIUS_M
 from ..orbits import Constellation
 from .propagate import propagate
+from .window import constellation_of
 
 #: Below this perigee an orbit lasts days.
 _LOW_M = 160e3
@@ -60,6 +61,7 @@ def inspect_orbits(
     tuple of OrbitFinding
         In the order of the satellites.
     """
+    constellation_of("inspect_orbits", constellation)
     checks.real("inspect_orbits.tolerance_m", tolerance_m)
     checks.real("inspect_orbits.max_age_days", max_age_days)
     if expected_altitude_m is not None:

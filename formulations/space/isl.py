@@ -14,8 +14,8 @@ from .. import checks
 from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
 from ..orbits import Constellation
 from .compiled import kernel
-from .conditions import RANGE, SIGHT
-from .ephemeris import time_blocks
+from .conditions import CLEAR, RANGE, SIGHT
+from .ephemeris import Ephemeris, time_blocks
 from .intervals import intervals
 from .nearest import nearest_links
 from .sampled import SLEW, refine
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Spans = tuple[Ints, Floats, Floats]
+
+
+#: Perigees this little above the grazing height are looked at: a satellite below it sees nobody.
+_SHELL_MARGIN_M = 100e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +54,12 @@ class IslTable:
 
     def __len__(self) -> int:
         return len(self.arrays["start_s"])
+
+    def __repr__(self) -> str:
+        return (
+            f"IslTable({len(self)} intervals of {len(self.constellation)} satellites, "
+            f"{self.window.duration_s:g} s from {self.window.start:%FT%TZ})"
+        )
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         if column in ("first", "second"):
@@ -84,6 +94,8 @@ def isl_windows(
     """
     window = Window.of("isl_windows", start, duration_s, end, engine, rotation, on_progress)
     whole = constellation_of("isl_windows", constellation)
+    if topology is not None and not isinstance(topology, IslTopology):
+        checks.fail("isl_windows.topology", topology, "an IslTopology")
     pairs, spans = standing(whole, topology if topology is not None else IslTopology(), window)
     owner, first, last = spans
     arrays: dict[str, NDArray[Any]] = {
@@ -118,10 +130,15 @@ def _windows(
     rows[:, :2] = flat.reshape(-1, 2)
     equator = EARTH_RADIUS_M + topology.grazing_altitude_m
     pole = EARTH_RADIUS_M * (1 - EARTH_FLATTENING) + topology.grazing_altitude_m
+    margin = topology.grazing_altitude_m + _SHELL_MARGIN_M
+    low = np.array([constellation.satellites[k].perigee_altitude_m < margin for k in chosen])
     parts = []
     for body, span in time_blocks(constellation, chosen, window):
         shell = np.array([[equator**2, equator / pole]])
         spans = intervals(SIGHT, body, body, rows, shell, span)
+        if low.any():
+            for side in (0, 1):
+                spans = intersect(spans, _above_shell(body, rows[:, side], low, shell, span))
         if math.isfinite(topology.max_range_m):
             reach = np.array([[topology.max_range_m**2]])
             spans = intersect(spans, intervals(RANGE, body, body, rows, reach, span))
@@ -132,6 +149,28 @@ def _windows(
         parts.append(spans)
         window.report(span[1] / window.duration_s)
     return _joined(parts)
+
+
+def _above_shell(
+    body: Ephemeris, row: Ints, low: NDArray[np.bool_], shell: Floats, span: tuple[float, float]
+) -> Spans:
+    """For each pair when its satellite in `row` is above the shell; always, unless it flies low."""
+    bodies = np.zeros((len(low), 3), dtype=np.int64)
+    bodies[:, 0] = np.arange(len(low))
+    owner, start, end = intervals(CLEAR, body, None, bodies[low], shell, span)
+    owner = np.concatenate([np.flatnonzero(low)[owner], np.flatnonzero(~low)])
+    count = int((~low).sum())
+    start = np.concatenate([start, np.full(count, span[0])])
+    end = np.concatenate([end, np.full(count, span[1])])
+    order = np.lexsort((start, owner))
+    owner, start, end = owner[order], start[order], end[order]
+    # The spans of each pair's satellite, pair after pair.
+    first = np.searchsorted(owner, np.arange(len(low) + 1))
+    length = np.diff(first)[row]
+    pair = np.repeat(np.arange(len(row)), length)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)
+    spot = first[row][pair] + place
+    return pair, start[spot], end[spot]
 
 
 def _joined(parts: list[Spans]) -> Spans:

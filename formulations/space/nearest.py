@@ -1,7 +1,8 @@
 """Links that come and go: free terminals turn to the nearest satellites in sight.
 
 At every step links that are still in sight and in range stay; then the free terminals are given
-out by distance, the shortest link first, each satellite keeping to its number of terminals. A
+out by distance among near satellites, the shortest link first, each satellite keeping to its number
+of terminals, round after round until no two satellites in sight of each other have one to spare. A
 terminal that turns to a new partner is idle until it has turned there and locked on.
 """
 
@@ -59,12 +60,30 @@ def nearest_links(
         for k in range(first, last):
             time = k * topology.step_s
             state = _states(body.pieces, body.step_s, time - body.begin_s)
-            pairs = _candidates(state[:, :3], terminals, topology.max_range_m, equator)
             delay = 0.0 if k == 0 else topology.acquisition_s
-            rows, spans, size = _assign(
-                state, pairs, limits, partner, held, since, pointing, time, delay, turn_s, k == 0
-            )
-            links.append((rows[:size], spans[:size]))
+            pairs = np.empty((0, 2), dtype=np.int64)
+            while True:  # first what ended, then rounds of new links until none is added
+                before = int((partner >= 0).sum())
+                rows, spans, size = _assign(
+                    state,
+                    pairs,
+                    limits,
+                    partner,
+                    held,
+                    since,
+                    pointing,
+                    time,
+                    delay,
+                    turn_s,
+                    k == 0,
+                )
+                links.append((rows[:size], spans[:size]))
+                if len(pairs) and int((partner >= 0).sum()) == before:
+                    break
+                free = np.asarray((partner < 0).any(axis=1), dtype=np.bool_)
+                pairs = _candidates(state[:, :3], free, terminals, topology.max_range_m, equator)
+                if not len(pairs):
+                    break
     links.append(_still_standing(partner, since, window.duration_s))
     rows = np.concatenate([part[0] for part in links])
     spans = np.concatenate([part[1] for part in links])
@@ -76,11 +95,13 @@ def nearest_links(
     return pairs, (owner[order], start[order], end[order])
 
 
-def _candidates(position: Floats, terminals: int, reach: float, equator: float) -> Ints:
-    """Pairs of near satellites, the nearest first, shape (pairs, 2)."""
+def _candidates(
+    position: Floats, free: NDArray[np.bool_], terminals: int, reach: float, equator: float
+) -> Ints:
+    """Pairs of near satellites with free terminals, the nearest first, shape (pairs, 2)."""
     from scipy.spatial import KDTree  # a fifth of a second to import
 
-    alive = np.flatnonzero(np.isfinite(position[:, 0]))
+    alive = np.flatnonzero(np.isfinite(position[:, 0]) & free)
     if len(alive) < 2:
         return np.empty((0, 2), dtype=np.int64)
     radius = np.linalg.norm(position[alive], axis=1).max()

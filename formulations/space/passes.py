@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,9 +52,6 @@ COLUMNS = (
     "cut_end",
 )
 
-#: Equal steps of azimuth to which a horizon mask is spread, at least.
-_HORIZON_STEPS = 1440
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PassTable:
@@ -73,7 +71,7 @@ class PassTable:
         ``table["station"]`` are names.
     lost : mapping of str to float
         Satellites that SGP4 gave up on (decayed, mostly), and the second from which on they have
-        no position and so no pass.
+        no position and so no pass, a minute early at most.
     """
 
     constellation: Constellation
@@ -126,8 +124,10 @@ class PassTable:
         min_max_elevation_deg: float = -90.0,
     ) -> PassTable:
         """Only the passes of a satellite, over a station, and long and high enough."""
-        keep = self.duration_s >= min_duration_s
-        keep &= self.arrays["max_elevation_deg"] >= min_max_elevation_deg
+        shortest = checks.real("select.min_duration_s", min_duration_s)
+        lowest = checks.between("select.min_max_elevation_deg", min_max_elevation_deg, -90, 90)
+        keep = self.duration_s >= shortest
+        keep &= self.arrays["max_elevation_deg"] >= lowest
         if satellite is not None:
             keep &= self.arrays["satellite_index"] == self.constellation.index(satellite)
         if station is not None:
@@ -138,7 +138,11 @@ class PassTable:
 
     def restricted(self, start_s: float, end_s: float) -> PassTable:
         """Only the passes that lie wholly between two seconds of the window."""
-        return self._kept((self.arrays["rise_s"] >= start_s) & (self.arrays["set_s"] <= end_s))
+        first = checks.real("restricted.start_s", start_s, low=-math.inf, finite=False)
+        last = checks.real("restricted.end_s", end_s, low=-math.inf, finite=False)
+        if last <= first:
+            checks.fail("restricted.end_s", end_s, f"an end after start_s = {first:g}")
+        return self._kept((self.arrays["rise_s"] >= first) & (self.arrays["set_s"] <= last))
 
     def _kept(self, keep: NDArray[np.bool_]) -> PassTable:
         arrays = frozen({name: column[keep] for name, column in self.arrays.items()})
@@ -155,7 +159,11 @@ class PassTable:
             Longest time between two rows; rise and set are included.
         """
         checks.real("track.step_s", step_s, strict=True)
-        if not -len(self) <= number < len(self):
+        try:
+            known = -len(self) <= operator.index(number) < len(self)
+        except TypeError:
+            known = False
+        if not known:
             checks.fail("track.number", number, f"a row of the table, 0 to {len(self) - 1}")
         rise, set_ = float(self.arrays["rise_s"][number]), float(self.arrays["set_s"][number])
         satellite = int(self.arrays["satellite_index"][number])
@@ -238,16 +246,10 @@ def passes(
         done += len(body.index)
         window.report(done / len(whole))
     arrays = {name: np.concatenate([rows[name] for rows in found]) for name in COLUMNS}
-    if lost:
-        LOG.warning(
-            "passes: %d of %d satellites have no position in part of the window (decayed?): %s",
-            len(lost),
-            len(whole),
-            ", ".join(list(lost)[:5]) + (", ..." if len(lost) > 5 else ""),
-        )
+    tell_lost("passes", lost, len(whole))
     order = np.lexsort((arrays["station_index"], arrays["satellite_index"], arrays["rise_s"]))
     sorted_ = {name: column[order] for name, column in arrays.items()}
-    return PassTable(whole, ground, window, frozen(sorted_), MappingProxyType(lost))
+    return PassTable(whole, ground, window, frozen(sorted_), dict(lost))
 
 
 def columns_of(
@@ -323,13 +325,17 @@ def above(
 def _horizons(stations: Sequence[GroundStation]) -> Floats:
     """What the HORIZON condition needs of each station."""
     position, axes = station_frames(stations)
-    azimuths = np.linspace(0, 360, _HORIZON_STEPS + 1)
-    masks = []
-    for row in stations:
+    room = max(len(row.horizon or ()) for row in stations) + 2
+    masks = np.full((len(stations), 2 + 2 * room), np.inf)
+    for m, row in enumerate(stations):
         known = np.array(row.horizon, dtype=np.float64)
-        mask = np.interp(azimuths, known[:, 0], known[:, 1], period=360)
-        masks.append(np.radians(np.maximum(mask, row.min_elevation_deg)))
-    return np.concatenate([position, axes.reshape(-1, 9), np.array(masks)], axis=1)
+        # The corners, one more on either side so that every azimuth lies between two.
+        turn = np.array([[360.0, 0.0]])
+        corners = np.concatenate([known[-1:] - turn, known, known[:1] + turn])
+        masks[m, 0], masks[m, 1] = math.radians(row.min_elevation_deg), len(corners)
+        masks[m, 2 : 2 + len(corners)] = np.radians(corners[:, 0])
+        masks[m, 2 + room : 2 + room + len(corners)] = np.radians(corners[:, 1])
+    return np.concatenate([position, axes.reshape(-1, 9), masks], axis=1)
 
 
 def seen_from(
@@ -345,10 +351,22 @@ def seen_from(
 
 def lost_of(body: Ephemeris, constellation: Constellation, window: Window) -> dict[str, float]:
     """Satellites without a position, and from when on."""
-    gone = np.isnan(body.pieces[:, :, 0, 0])
+    gone = body.gaps
     found = {}
     for row in np.flatnonzero(gone.any(axis=1)):
         since = body.begin_s + body.step_s * int(np.argmax(gone[row]))
         if since < window.duration_s:
-            found[constellation.names[body.index[row]]] = max(since, 0.0)
+            found[constellation.names[body.index[row]]] = float(max(since, 0.0))
     return found
+
+
+def tell_lost(where: str, lost: Mapping[str, float], satellites: int) -> None:
+    """Log which satellites have no position in part of a window."""
+    if lost:
+        LOG.warning(
+            "%s: %d of %d satellites have no position in part of the window (decayed?): %s",
+            where,
+            len(lost),
+            satellites,
+            ", ".join(list(lost)[:5]) + (", ..." if len(lost) > 5 else ""),
+        )

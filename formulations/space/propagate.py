@@ -60,7 +60,14 @@ def propagate(
     ImportError
         If `astroz` is asked for and missing.
     """
-    times = np.atleast_1d(np.asarray(times_s, dtype=np.float64))
+    if not isinstance(constellation, Constellation):
+        checks.fail("propagate.constellation", type(constellation).__name__, "a Constellation")
+    try:
+        times = np.atleast_1d(np.asarray(times_s, dtype=np.float64))
+    except (TypeError, ValueError):
+        times = np.full((1, 1), np.nan)
+    if times.ndim != 1 or not np.isfinite(times).all():
+        checks.fail("propagate.times_s", times_s, "finite seconds, in one dimension")
     return states(constellation.satellites, instant("propagate.start", start), times, engine)
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 #: HORIZON: the elevation above a mask that depends on the azimuth. `place`: station (3), east,
-#: north, up (9), then the mask in radians at equal steps of azimuth from 0 to 360 degrees.
+#: north, up (9), the least elevation, the number of corners of the mask, then their azimuths and,
+#: at the middle of what follows, their elevations; radians.
 #: SLEW: how much slower than a limit two terminals must turn to follow each other. `place`: limit.
 HORIZON, SLEW = 0, 1
 
@@ -54,10 +55,17 @@ def _value(
         north = x * place[6] + y * place[7] + z * place[8]
         up = x * place[9] + y * place[10] + z * place[11]
         elevation = math.atan2(up, math.sqrt(east * east + north * north))
-        spot = (math.atan2(east, north) % (2 * math.pi)) / (2 * math.pi) * (place.size - 13)
-        m = min(int(spot), place.size - 14)
-        mask = place[12 + m] + (spot - m) * (place[13 + m] - place[12 + m])
-        return float(elevation - mask)
+        azimuth = math.atan2(east, north) % (2 * math.pi)
+        room, low, high = (place.size - 14) // 2, 0, int(place[13]) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            if place[14 + middle] <= azimuth:
+                low = middle
+            else:
+                high = middle
+        share = (azimuth - place[14 + low]) / (place[14 + high] - place[14 + low])
+        bottom, top = place[14 + room + low], place[14 + room + high]
+        return float(elevation - max(place[12], bottom + share * (top - bottom)))
     p, q, r, a, b, c = at(others[j, k], s, step)
     one = _turning(x, y, z, u, v, w, p, q, r, a, b, c)
     two = _turning(p, q, r, a, b, c, x, y, z, u, v, w)

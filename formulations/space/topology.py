@@ -73,13 +73,11 @@ class IslTopology:
             checks.known("IslTopology.motif", self.motif, (*MOTIFS, NEAREST))
         else:
             object.__setattr__(self, "motif", _offsets(self.motif))
-        for k, pair in enumerate(self.pairs):
-            if isinstance(pair, str) or len(pair) != 2:
-                checks.fail(f"IslTopology.pairs[{k}]", pair, "two names of satellites")
-        object.__setattr__(self, "pairs", tuple((a, b) for a, b in self.pairs))
-        if not hasattr(self.link, "rate_bps"):
+        object.__setattr__(self, "pairs", _pairs(self.pairs))
+        if isinstance(self.link, type) or not hasattr(self.link, "rate_bps"):
             checks.fail("IslTopology.link", self.link, "a link, such as FixedLink(10e9)")
-        checks.whole("IslTopology.terminals", self.terminals, low=1)
+        terminals = checks.whole("IslTopology.terminals", self.terminals, low=1)
+        object.__setattr__(self, "terminals", terminals)
         checks.between("IslTopology.grazing_altitude_m", self.grazing_altitude_m, 0, 1e6)
         checks.real("IslTopology.max_range_m", self.max_range_m, strict=True, finite=False)
         if self.max_slew_deg_per_s is not None:
@@ -93,7 +91,19 @@ class IslTopology:
         return self.motif == NEAREST
 
 
+def _pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
+    if isinstance(pairs, str) or not isinstance(pairs, Sequence):
+        checks.fail("IslTopology.pairs", pairs, "pairs of names of satellites")
+    for k, pair in enumerate(pairs):
+        good = isinstance(pair, Sequence) and not isinstance(pair, str) and len(pair) == 2
+        if not good or not all(isinstance(name, str) for name in pair) or pair[0] == pair[1]:
+            checks.fail(f"IslTopology.pairs[{k}]", pair, "two names of satellites")
+    return tuple((a, b) for a, b in pairs)
+
+
 def _offsets(motif: Any) -> tuple[tuple[int, int], ...]:
+    if not isinstance(motif, Sequence):
+        checks.fail("IslTopology.motif", motif, "a name, or pairs of (planes on, places on)")
     found = []
     for k, row in enumerate(motif):
         where = f"IslTopology.motif[{k}]"

@@ -14,6 +14,9 @@ from ..stations import GroundStation
 from .earth import EarthRotation
 from .propagate import ENGINES
 
+#: No element set says anything beyond.
+_LONGEST_S = 10 * 366 * 86400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -58,6 +61,10 @@ class Window:
             length = seconds_between(first, last)
         else:
             length = checks.real(f"{where}.duration_s", duration_s, strict=True)
+        if length > _LONGEST_S:
+            checks.fail(f"{where}.duration_s", length, f"at most {_LONGEST_S:g} (ten years)")
+        if on_progress is not None and not callable(on_progress):
+            checks.fail(f"{where}.on_progress", on_progress, "a callable, or None")
         if rotation is None:
             rotation = EarthRotation()
         if not isinstance(rotation, EarthRotation):
