@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -385,15 +386,13 @@ def test_a_mast_narrower_than_any_step_hides_what_stands_behind_it(half_deg: flo
     )
     whole = ow.Constellation([geo])
     still = ow.EarthRotation(greenwich_deg=0.0)
-    place = {"latitude_deg": 40.0, "longitude_deg": 20.0, "min_elevation_deg": 5.0}
-    open_ = ow.passes(
-        whole, ow.GroundStation("g", **place), start=START, duration_s=900, rotation=still
-    )
+    bare = ow.GroundStation("g", 40.0, 20.0, min_elevation_deg=5.0)
+    open_ = ow.passes(whole, bare, start=START, duration_s=900, rotation=still)
     azimuth = float(open_["rise_azimuth_deg"][0])
     mast = [(azimuth - half_deg, 5), (azimuth, 80), (azimuth + half_deg, 5)]
     gap = [(azimuth - half_deg, 80), (azimuth, 5), (azimuth + half_deg, 80)]
     for mask, count in ((mast, 0), (gap, 1)):
-        station = ow.GroundStation("g", **place, horizon=mask)
+        station = replace(bare, horizon=mask)
         table = ow.passes(whole, station, start=START, duration_s=900, rotation=still)
         assert len(table) == count
 
