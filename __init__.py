@@ -2,6 +2,7 @@
 
 from .adapters import (
     Scenario,
+    ScheduleScenario,
     SpaceScenario,
     plan_from_dataframe,
     plot,
@@ -10,7 +11,9 @@ from .adapters import (
     read_omm,
     read_onnx,
     read_pytorch,
+    read_satnet,
     read_scenario,
+    read_schedule_scenario,
     read_space_scenario,
     read_stations,
     read_tensorflow,
@@ -23,6 +26,8 @@ from .adapters import (
     write_passes,
     write_picture,
     write_plan,
+    write_satnet,
+    write_schedule,
     write_tle,
 )
 from .adapters.device_graphs import read_msr, read_pipedream
@@ -49,6 +54,8 @@ from .formulations.link_budgets import (
 from .formulations.network import Link, Network, Node
 from .formulations.orbits import Constellation, Shell
 from .formulations.partition import Partition, PartitionProblem, Training
+from .formulations.passes import Demand, PassProblem, PassSchedule, Transfers
+from .formulations.passes.battery import Battery
 from .formulations.profile import LayerProfile, ModelProfile
 from .formulations.satellites import Satellite
 from .formulations.space.earth import EarthRotation
@@ -60,10 +67,19 @@ from .formulations.space.plan import Accuracy, GroundLinks, contact_plan
 from .formulations.space.propagate import propagate
 from .formulations.space.topology import IslTopology
 from .formulations.stations import GroundStation
+from .formulations.tracks import (
+    Maintenance,
+    Track,
+    TrackProblem,
+    TrackRequest,
+    TrackSchedule,
+    ViewPeriod,
+)
 from .formulations.transformer import LLAMA_2_7B, LLAMA_2_70B
 from .solvers.backends.pyomo_solver import from_pyomo, to_pyomo
 from .solvers.options import SolveOptions
 from .solvers.pareto import pareto
+from .solvers.replan import Replan, replan
 from .solvers.result import Limit, Reason, SolveError, SolveResult
 from .solvers.solve import solve
 
@@ -75,9 +91,11 @@ __all__ = [
     "S_BAND_UPLINK",
     "X_BAND_DOWNLINK",
     "Accuracy",
+    "Battery",
     "Constellation",
     "Contact",
     "ContactPlan",
+    "Demand",
     "DistributedPartition",
     "EarthRotation",
     "EclipseTable",
@@ -94,6 +112,7 @@ __all__ = [
     "LayerProfile",
     "Limit",
     "Link",
+    "Maintenance",
     "ModelProfile",
     "Network",
     "Node",
@@ -101,21 +120,31 @@ __all__ = [
     "Partition",
     "PartitionOptimizer",
     "PartitionProblem",
+    "PassProblem",
+    "PassSchedule",
     "PassTable",
     "PlanNode",
     "RadioLink",
     "Reason",
+    "Replan",
     "Satellite",
     "Scenario",
+    "ScheduleScenario",
     "Shell",
     "Site",
     "SolveError",
     "SolveOptions",
     "SolveResult",
     "SpaceScenario",
+    "Track",
+    "TrackProblem",
+    "TrackRequest",
+    "TrackSchedule",
     "Training",
+    "Transfers",
     "UnknownNameError",
     "Validation",
+    "ViewPeriod",
     "contact_plan",
     "eclipses",
     "from_pyomo",
@@ -133,11 +162,14 @@ __all__ = [
     "read_onnx",
     "read_pipedream",
     "read_pytorch",
+    "read_satnet",
     "read_scenario",
+    "read_schedule_scenario",
     "read_space_scenario",
     "read_stations",
     "read_tensorflow",
     "read_tle",
+    "replan",
     "solve",
     "station_providers",
     "stations",
@@ -148,5 +180,7 @@ __all__ = [
     "write_passes",
     "write_picture",
     "write_plan",
+    "write_satnet",
+    "write_schedule",
     "write_tle",
 ]

@@ -1,4 +1,4 @@
-"""The command line: ``orbweave plan``, ``passes``, ``profile`` and ``example``.
+"""The command line: ``orbweave plan``, ``passes``, ``schedule``, ``profile`` and ``example``.
 
 Everything that it does is a call into the library; what it adds is reading arguments, printing,
 progress on stderr and exit codes (docs/cli.md).
@@ -23,35 +23,26 @@ from orbweave.adapters.progress import Progress
 from orbweave.adapters.scenario import Scenario, example_names, example_path, read_scenario
 from orbweave.adapters.tables import plan_text, profile_text, quantity
 from orbweave.cli_passes import add_passes, run_passes
+from orbweave.cli_schedule import add_schedule, run_schedule
+from orbweave.cli_solve import (
+    BAD_INPUT,
+    EXIT_CODES,
+    INTERRUPTED,
+    OK,
+    complain,
+    complaint,
+    exit_code,
+    proof,
+    solve_options,
+    tell_written,
+)
 from orbweave.formulations.checks import InputError, known, nearest
 from orbweave.formulations.partition import OBJECTIVES, Partition
 from orbweave.formulations.partition.problem import objective_name
 from orbweave.formulations.partition.solution import UNITS
 from orbweave.solvers.options import BACKENDS, SolveOptions
-from orbweave.solvers.result import Limit, Reason, SolveResult
+from orbweave.solvers.result import Limit, SolveResult
 from orbweave.solvers.solve import solve
-
-EXIT_CODES = """\
-exit codes:
-  0    a plan was found: proven optimal, or the best within a limit or an interrupt
-  1    the solver failed, or an unexpected error
-  2    bad usage, bad input, or a file that cannot be read or written
-  3    infeasible: no placement satisfies every constraint
-  4    no plan was found within the limits
-  130  interrupted before a plan was found
-"""
-
-#: Options of the command line and the field of `SolveOptions` that each sets.
-FLAGS = {
-    "--time-limit": "time_limit_s",
-    "--gap": "relative_gap",
-    "--backend": "backend",
-    "--method": "method",
-    "--threads": "threads",
-    "--seed": "seed",
-}
-
-OK, FAILED, BAD_INPUT, INFEASIBLE, NO_PLAN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except (InputError, ImportError) as error:
-        return _complain(str(error), BAD_INPUT)
+        return complain(str(error), BAD_INPUT)
     except BrokenPipeError:
         # The reader (`head`, say) has gone; nothing is left to say, nor anywhere to say it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -88,15 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         named = error.filename is not None and error.strerror
         text = f"{error.filename}: {error.strerror}" if named else str(error)
-        return _complain(text, BAD_INPUT)
+        return complain(text, BAD_INPUT)
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
-
-
-def _complain(text: str, code: int) -> int:
-    line = " ".join(text.split())
-    print(f"orbweave: error: {line}", file=sys.stderr)
-    return code
+        return complain("interrupted", INTERRUPTED)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -126,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="orbweave",
         description="Plan distributed AI across Earth and orbit, with a proof.",
-        epilog=EXIT_CODES,
+        epilog=EXIT_CODES.format(what="plan"),
         formatter_class=style,
         allow_abbrev=False,
     )
@@ -137,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         "plan",
         help="decide where each layer of a model runs",
         description="Read a scenario, plan it, print the plan and how far from optimal it can be.",
-        epilog=EXIT_CODES,
+        epilog=EXIT_CODES.format(what="placement"),
         formatter_class=style,
         allow_abbrev=False,
     )
@@ -172,6 +157,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_passes(passes)
     passes.set_defaults(command=lambda arguments: run_passes(arguments, _check_folder))
+
+    schedule = commands.add_parser(
+        "schedule",
+        help="decide which bytes go over which pass, and when all are down",
+        description="Read demands and who sees whom; print the schedule, what binds, and how far "
+        "from optimal it can be.",
+        epilog=EXIT_CODES.format(what="schedule"),
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    add_schedule(schedule)
+    schedule.set_defaults(command=lambda arguments: run_schedule(arguments, _check_folder))
 
     profile = commands.add_parser(
         "profile",
@@ -225,7 +222,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         else:
             print("\n" * bool(len(codes) > 1) + planned.text(), flush=True)
         if planned.solution is None:
-            _complain(f"{path}: {planned.complaint()}", planned.code)
+            complain(f"{path}: {complaint(planned.result)}", planned.code)
         if arguments.out is not None:
             folder = Path(arguments.out)
             planned.write(folder / path.stem if len(paths) > 1 else folder, arguments.quiet)
@@ -242,19 +239,7 @@ def _override(scenario: Scenario, arguments: argparse.Namespace) -> tuple[Scenar
         objective = objective_name(arguments.objective, where="--objective")
         problem = scenario.problem.replace(objective=objective)
         scenario = replace(scenario, problem=problem)
-    try:
-        options = SolveOptions(**scenario.solve)
-    except InputError as error:
-        raise type(error)(f"{scenario.path}: [solve] {error}") from error
-    for flag, field in FLAGS.items():
-        value = getattr(arguments, flag.strip("-").replace("-", "_"))
-        if value is not None:
-            try:
-                options = replace(options, **{field: value})
-            except InputError as error:
-                message = str(error).replace(f"SolveOptions.{field}", flag)
-                raise type(error)(message) from error
-    return scenario, options
+    return scenario, solve_options(scenario.path, scenario.solve, arguments)
 
 
 def _solve(scenario: Scenario, options: SolveOptions, quiet: bool) -> _Planned:
@@ -284,21 +269,7 @@ class _Planned:
 
     @property
     def code(self) -> int:
-        result = self.result
-        if result.reason in (Reason.OPTIMAL, Reason.FEASIBLE):
-            return OK
-        if result.reason is Reason.INFEASIBLE:
-            return INFEASIBLE
-        if result.limit is Limit.INTERRUPT:
-            return INTERRUPTED
-        return NO_PLAN if result.reason is Reason.NO_SOLUTION else FAILED
-
-    def complaint(self) -> str:
-        """One line for stderr where there is no plan."""
-        if self.code == INTERRUPTED:
-            return "interrupted before a plan was found"
-        name = self.result.reason.value.replace("_", " ")
-        return f"{name}: {self.result.message}" if self.result.message else name
+        return exit_code(self.result)
 
     def document(self) -> dict[str, Any]:
         """Plain data of the plan and its certificate."""
@@ -311,49 +282,21 @@ class _Planned:
         parts = [f"{head}\n{'=' * len(head)}"]
         if self.solution is not None:
             parts.append(plan_text(self.solution))
-        parts.append(self.proof())
+        objective = self.scenario.problem.objective
+        parts.append(proof(self.result, objective, UNITS[objective]))
         return "\n\n".join(parts)
-
-    def proof(self) -> str:
-        """How good the plan is and who says so."""
-        result, unit = self.result, UNITS[self.scenario.problem.objective]
-        verdict = {
-            Reason.OPTIMAL: "proven optimal",
-            Reason.FEASIBLE: "a plan, not proven optimal",
-            Reason.INFEASIBLE: "proven infeasible",
-            Reason.NO_SOLUTION: "no plan found",
-        }.get(result.reason, result.reason.value)
-        if result.limit is not None:
-            ended = {Limit.TIME: "time limit", Limit.INTERRUPT: "interrupt"}
-            verdict += f" (ended by the {ended.get(result.limit, result.limit.value)})"
-        if result.solution is not None:
-            verdict += (
-                f": {self.scenario.problem.objective} {quantity(result.objective, unit)}, "
-                f"bound {quantity(result.bound, unit)}, gap {result.gap:.4%}"
-            )
-        lines = [verdict]
-        if result.message:
-            lines.append(result.message)
-        spent = f"build {quantity(result.build_s, 's')}, solve {quantity(result.solve_s, 's')}"
-        lines.append(
-            f"method {result.method or 'none'}; backend {result.backend or 'none'}; "
-            f"{spent}, read {quantity(result.read_s, 's')}"
-        )
-        return "\n".join(lines)
 
     def write(self, folder: Path, quiet: bool) -> None:
         """Write plan.json and, where Matplotlib is there, plan.png."""
         if self.solution is None:
             return
         certificate = {"scenario": self.scenario.name, **self.result.to_dict()}
-        written = [write_plan(self.solution, folder / "plan.json", certificate)]
+        written, missing = [write_plan(self.solution, folder / "plan.json", certificate)], ""
         try:
             written.append(write_picture(self.solution, folder / "plan.png"))
         except ImportError as error:
-            if not quiet:
-                print(f"orbweave: no picture: {error}", file=sys.stderr)
-        if not quiet:
-            print(f"wrote {' and '.join(map(str, written))}", file=sys.stderr)
+            missing = str(error)
+        tell_written(written, missing, quiet)
 
 
 # -- profile and example --------------------------------------------------------------------------
@@ -368,7 +311,7 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _example(arguments: argparse.Namespace) -> int:
-    commands = ("plan", "passes")
+    commands = ("plan", "passes", "schedule")
     if arguments.name is None:
         for command in commands:
             print("\n".join(example_names(command)))

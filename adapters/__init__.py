@@ -14,11 +14,15 @@ from .orbits.tle_file import read_tle, write_tle
 from .pass_text import write_passes
 from .pictures.plots import plot, write_picture
 from .plan_file import write_plan
+from .satnet import read_satnet, write_satnet
 from .scenario import Scenario, read_scenario
+from .schedule_files import write_schedule
+from .schedule_scenario import ScheduleScenario, read_schedule_scenario
 from .space_scenario import SpaceScenario, read_space_scenario
 
 __all__ = [
     "Scenario",
+    "ScheduleScenario",
     "SpaceScenario",
     "plan_from_dataframe",
     "plot",
@@ -27,7 +31,9 @@ __all__ = [
     "read_omm",
     "read_onnx",
     "read_pytorch",
+    "read_satnet",
     "read_scenario",
+    "read_schedule_scenario",
     "read_space_scenario",
     "read_stations",
     "read_tensorflow",
@@ -40,5 +46,7 @@ __all__ = [
     "write_passes",
     "write_picture",
     "write_plan",
+    "write_satnet",
+    "write_schedule",
     "write_tle",
 ]

@@ -1,4 +1,4 @@
-"""DataFrames: a plan by layer, a profile, a front by plan, passes, eclipses, contacts, links."""
+"""DataFrames: a plan by layer, a profile, a front; passes, eclipses, contacts, links, transfers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ..formulations import checks
 from ..formulations.contacts import ContactPlan
 from ..formulations.partition.problem import SINGLE_OBJECTIVES
 from ..formulations.partition.solution import Partition
+from ..formulations.passes.problem import PRIORITIES
+from ..formulations.passes.schedule import PassSchedule
 from ..formulations.profile import ModelProfile
 from ..formulations.space.eclipses import EclipseTable
 from ..formulations.space.isl import IslTable
@@ -26,10 +28,12 @@ def to_dataframe(solution: Any) -> pd.DataFrame:
 
     Parameters
     ----------
-    solution : Partition, ModelProfile, ContactPlan, PassTable, EclipseTable, IslTable, or sequence
+    solution : Partition, ModelProfile, ContactPlan, PassTable, EclipseTable, IslTable, \
+PassSchedule, or sequence
         A partition gives one row per layer, a profile likewise; a sequence of partitions, or of
         results that hold one each (what `orbweave.pareto` returns), one row per plan; a contact
-        plan, passes, eclipses and inter-satellite links a row each, names as categories.
+        plan, passes, eclipses, inter-satellite links and the transfers of a schedule a row each,
+        names as categories.
 
     Returns
     -------
@@ -96,6 +100,32 @@ def _(table: EclipseTable) -> pd.DataFrame:
 def _(table: IslTable) -> pd.DataFrame:
     names = table.constellation.names
     return _named(table.arrays, {"first": names, "second": names}).rename_axis("link")
+
+
+@to_dataframe.register(PassSchedule)
+def _(schedule: PassSchedule) -> pd.DataFrame:
+    moves, plan, demands = schedule.moves, schedule.problem.plan, schedule.problem.demands
+    columns = {
+        "demand_index": moves.demand,
+        "source_index": plan.arrays["source"][moves.contact],
+        "target_index": plan.arrays["target"][moves.contact],
+        "priority_index": [demands[k].priority for k in moves.demand.tolist()],
+        "contact": moves.contact,
+        "start_s": moves.start_s,
+        "end_s": moves.end_s,
+        "volume_bytes": moves.volume_bytes,
+    }
+    names = {
+        "demand": [row.name for row in demands],
+        "source": plan.node_names,
+        "target": plan.node_names,
+        "priority": PRIORITIES,
+    }
+    frame = _named(columns, names)
+    for edge in ("end", "start"):
+        times = _pandas().to_timedelta(frame[f"{edge}_s"], unit="s")
+        frame.insert(4, f"{edge}_utc", plan.epoch + times)
+    return frame.rename_axis("transfer")
 
 
 def _named(arrays: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> pd.DataFrame:

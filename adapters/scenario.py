@@ -68,7 +68,7 @@ class Scenario:
 
 
 def example_names(command: str = "plan") -> tuple[str, ...]:
-    """Names of the embedded examples of a command: ``plan`` or ``passes``."""
+    """Names of the embedded examples of a command: ``plan``, ``passes`` or ``schedule``."""
     return tuple(sorted(path.stem for path in _examples(command).glob("*.toml")))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,11 @@ def read_space_scenario(path: str | Path) -> SpaceScenario:
         If a file cannot be read.
     """
     path = Path(path)
-    data = read_toml(path, TABLES)
+    return space_from_tables(read_toml(path, TABLES), path)
+
+
+def space_from_tables(data: Mapping[str, Any], path: Path) -> SpaceScenario:
+    """The scenario in the tables of a file; further tables are not looked at."""
     with within(path, ""):
         for key in ("links", "isl", "accuracy"):
             table_of(data, key)
@@ -139,6 +143,10 @@ def _build(kind: type[Any], table: Mapping[str, Any]) -> Any:
     names = tuple(field.name for field in fields(kind))
     for key in table:
         checks.known("key", key, names)
+    for field in fields(kind):
+        needed = field.default is MISSING and field.default_factory is MISSING
+        if field.init and needed and field.name not in table:
+            checks.fail(field.name, None, "a value (the key is missing)")
     return kind(**table)
 
 
@@ -152,6 +160,8 @@ def _constellation(table: Any, folder: Path) -> tuple[Constellation, float | Non
         checks.fail("constellation", given, f"exactly one of {', '.join(SOURCES)}")
     source, value = given[0], table[given[0]]
     altitude = table.get("expected_altitude_m")
+    if altitude is not None:
+        checks.real("expected_altitude_m", altitude)
     if source == "walker":
         found = _call(Constellation.walker, source, value)
     elif source == "satellites":

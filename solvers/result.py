@@ -46,8 +46,8 @@ class SolveResult(Generic[S]):
     limit : Limit or None
         Set only where a limit ended the solve.
     objective, bound : float
-        Value of the solution as it judges itself, and a valid lower bound, in SI units; NaN and
-        ``-inf`` where there is none.
+        Value of the solution as it judges itself, and a valid bound on the other side (below what
+        is minimised, above what is maximised), in SI units; NaN and ``-inf`` where there is none.
     build_s, solve_s, read_s : float
         Seconds to build the arrays, to search, and to read and judge the answer.
     backend : str

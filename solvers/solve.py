@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from ..formulations import checks
 from ..formulations.partition import Partition, PartitionProblem
+from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.tracks import TrackProblem, TrackSchedule
 from .options import SolveOptions
 from .partition import solve_partition
+from .passes import solve_passes
 from .result import SolveResult
+from .tracks import solve_tracks
 
 
+@overload
 def solve(
     problem: PartitionProblem, options: SolveOptions | None = None, **changes: Any
-) -> SolveResult[Partition]:
+) -> SolveResult[Partition]: ...
+@overload
+def solve(
+    problem: TrackProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[TrackSchedule]: ...
+@overload
+def solve(
+    problem: PassProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[PassSchedule]: ...
+def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> SolveResult[Any]:
     """Solve a problem and say how far from optimal the answer can be.
 
     Parameters
     ----------
-    problem : PartitionProblem
+    problem : PartitionProblem, PassProblem or TrackProblem
     options : SolveOptions, optional
         Defaults: 60 s, relative gap 1e-6, one thread, seed 0.
     **changes
@@ -36,8 +50,14 @@ def solve(
         If the problem or an option is not one that can be solved.
     """
     given = options_from(options, changes)
+    if isinstance(problem, PassProblem):
+        return solve_passes(problem, given)
+    if isinstance(problem, TrackProblem):
+        return solve_tracks(problem, given)
     if not isinstance(problem, PartitionProblem):
-        checks.fail("problem", type(problem).__name__, "a PartitionProblem")
+        checks.fail(
+            "problem", type(problem).__name__, "a PartitionProblem, a PassProblem or a TrackProblem"
+        )
     return solve_partition(problem, given)
 
 

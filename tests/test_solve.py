@@ -100,7 +100,7 @@ def test_options_are_checked() -> None:
     with pytest.raises(ow.InputError, match="did you mean 'seed'"):
         ow.solve(small(), sed=3)
     with pytest.raises(ow.InputError, match="PartitionProblem"):
-        ow.solve("nothing")  # type: ignore[arg-type]  # the wrong type on purpose
+        ow.solve("nothing")  # type: ignore[call-overload]  # the wrong type on purpose
 
 
 @settings(max_examples=40, deadline=None)

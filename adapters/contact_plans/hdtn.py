@@ -67,7 +67,7 @@ def plan_from_hdtn(data: Mapping[str, Any], epoch: datetime | None = None) -> Co
     used = dict.fromkeys(number for row in fields for number in row[:2])
     nodes = numbered_nodes(table, [int(number) for number in used])
     place = {number: k for k, number in enumerate(nodes)}
-    arrays = {
+    arrays: dict[str, Any] = {
         "source": np.array([place[int(fields[k][0])] for k in kept.tolist()], dtype=np.int32),
         "target": np.array([place[int(fields[k][1])] for k in kept.tolist()], dtype=np.int32),
     }

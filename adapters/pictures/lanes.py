@@ -196,6 +196,23 @@ def boxes(
     return np.stack([x, y], axis=-1)
 
 
+def draw_frame(ax: Axes, names: Sequence[str], start: datetime, duration_s: float) -> None:
+    """Draw empty lanes over the window, with their names and times in UTC."""
+    from matplotlib.collections import PolyCollection
+
+    count = len(names)
+    middle = np.arange(count, dtype=np.float64)
+    half = _BAND / 2
+    spans = boxes(start, np.zeros(count), np.full(count, duration_s), middle - half, middle + half)
+    ax.add_collection(PolyCollection(list(spans), facecolor=BAND, linewidth=0, zorder=0.5))
+    ax.set_yticks(middle, names, fontsize=9 if count <= 30 else 7)
+    ax.set_ylim(count - 0.4, -0.6)
+    tidy(ax)
+    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="x", labelsize=9)
+    utc_axis(ax, start, duration_s)
+
+
 def draw_lanes(
     ax: Axes,
     lanes: Lanes,
@@ -208,11 +225,7 @@ def draw_lanes(
     """Draw bars into lanes over the window, with a colour bar for values times a scale."""
     from matplotlib.collections import PolyCollection
 
-    count = len(lanes.names)
-    middle = np.arange(count, dtype=np.float64)
-    half = _BAND / 2
-    spans = boxes(start, np.zeros(count), np.full(count, duration_s), middle - half, middle + half)
-    ax.add_collection(PolyCollection(list(spans), facecolor=BAND, linewidth=0, zorder=0.5))
+    draw_frame(ax, lanes.names, start, duration_s)
     bars = lanes.bars
     top = bars.lane - _BARS / 2
     corners = boxes(
@@ -229,12 +242,6 @@ def draw_lanes(
         label="bars",
     )
     ax.add_collection(drawn)
-    ax.set_yticks(middle, lanes.names, fontsize=9 if count <= 30 else 7)
-    ax.set_ylim(count - 0.4, -0.6)
-    tidy(ax)
-    ax.tick_params(axis="y", length=0)
-    ax.tick_params(axis="x", labelsize=9)
-    utc_axis(ax, start, duration_s)
     colours = ax.figure.colorbar(
         drawn,
         ax=ax,

@@ -1,4 +1,4 @@
-"""Pictures: plans and Pareto fronts; passes as timeline, map and sky; contact plans.
+"""Pictures: plans and Pareto fronts; passes as timeline, map and sky; contact plans; schedules.
 
 Matplotlib is imported when a picture is drawn; its extra is ``plot``.
 """
@@ -16,8 +16,11 @@ from ...formulations.contacts import ContactPlan
 from ...formulations.files import write_bytes
 from ...formulations.partition.solution import Partition
 from ...formulations.partition.timeline import timeline
+from ...formulations.passes.schedule import PassSchedule
 from ...formulations.space.passes import PassTable
 from .fronts import draw_front
+from .gantt import draw_gantt
+from .gantt_lanes import gantt_lanes
 from .maps import draw_map
 from .passes import draw_contact_plan, draw_passes, pass_lanes, plan_lanes
 from .plans import draw_layers, draw_timeline, lanes_of
@@ -38,7 +41,7 @@ def plot(solution: Any, ax: Axes | None = None, **options: Any) -> Axes:
 
     Parameters
     ----------
-    solution : Partition, sequence of Partition, PassTable or ContactPlan
+    solution : Partition, sequence of Partition, PassTable, ContactPlan or PassSchedule
         A front is what `orbweave.pareto` returns, or a sequence of partitions.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure unless given.
@@ -49,7 +52,7 @@ def plot(solution: Any, ax: Axes | None = None, **options: Any) -> Axes:
         (with ``rows``, ``"station"`` or ``"satellite"``, and ``eclipses``, an EclipseTable),
         ``"map"`` (with ``satellites``, by name, and ``revolutions``) or ``"sky"`` (with
         ``number``, the row of the table). For a contact plan ``rows``: ``"link"``, ``"ground"`` or
-        ``"node"``.
+        ``"node"``; for a schedule ``rows``: ``"station"`` or ``"satellite"``.
 
     Returns
     -------
@@ -91,6 +94,11 @@ def _(plan: ContactPlan, ax: Axes | None = None, rows: str | None = None) -> Axe
     return draw_contact_plan(plan, ax, rows)
 
 
+@plot.register(PassSchedule)
+def _(schedule: PassSchedule, ax: Axes | None = None, rows: str | None = None) -> Axes:
+    return draw_gantt(schedule, ax, rows)
+
+
 @plot.register(tuple)
 @plot.register(list)
 def _(
@@ -104,7 +112,7 @@ def write_picture(solution: Any, path: str | Path, **options: Any) -> Path:
 
     Parameters
     ----------
-    solution : Partition, sequence of Partition, PassTable or ContactPlan
+    solution : Partition, sequence of Partition, PassTable, ContactPlan or PassSchedule
         A partition gives its timeline over its layers, anything else what `plot` draws.
     path : str or Path
     **options
@@ -142,6 +150,8 @@ def _size(solution: Any, options: Mapping[str, Any]) -> tuple[float, float]:
     """Width and height (inches) that suit a picture."""
     if isinstance(solution, ContactPlan):
         return plan_lanes(solution, options.get("rows"))[1].size
+    if isinstance(solution, PassSchedule):
+        return gantt_lanes(solution, options.get("rows")).size
     if not isinstance(solution, PassTable):
         return (7.5, 4.8)
     kind = options.get("kind", "timeline")

@@ -131,14 +131,14 @@ def _windows(
     equator = EARTH_RADIUS_M + topology.grazing_altitude_m
     pole = EARTH_RADIUS_M * (1 - EARTH_FLATTENING) + topology.grazing_altitude_m
     margin = topology.grazing_altitude_m + _SHELL_MARGIN_M
-    low = np.array([constellation.satellites[k].perigee_altitude_m < margin for k in chosen])
+    dips = np.array([constellation.satellites[k].perigee_altitude_m < margin for k in chosen])
     parts = []
     for body, span in time_blocks(constellation, chosen, window):
         shell = np.array([[equator**2, equator / pole]])
         spans = intervals(SIGHT, body, body, rows, shell, span)
-        if low.any():
+        if dips.any():
             for side in (0, 1):
-                spans = intersect(spans, _above_shell(body, rows[:, side], low, shell, span))
+                spans = intersect(spans, _above_shell(body, rows[:, side], dips, shell, span))
         if math.isfinite(topology.max_range_m):
             reach = np.array([[topology.max_range_m**2]])
             spans = intersect(spans, intervals(RANGE, body, body, rows, reach, span))

@@ -1,0 +1,312 @@
+"""Time expansion: a contact plan cut into intervals within which nothing changes.
+
+Sets
+    I   cells (n, k): node n during its k-th interval
+    P   pieces: part of a contact within one interval of both its ends, carrying
+        rate x length bytes at most
+Two ways to cut, `events` and `slots`:
+
+- **events**, exact in continuous time. Where no node passes on what it receives (all contacts end
+  at targets) and only one end of each contact has antennas to share out, a contact is cut at the
+  events of that end alone, and a node's own intervals begin where its pieces do. Else all
+  contacts are cut at all events.
+- **slots** of equal length for all nodes, cut further at releases and deadlines. `inner` keeps the
+  pieces that fill their slot: every flow is a schedule that can be flown. `outer` keeps every
+  overlap and allows what comes in a slot from its beginning: every schedule is a flow, so its
+  optimum is a bound.
+
+Within an interval a node may pass on what it receives (fluid flow), and bytes flow evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .problem import PassProblem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expansion:
+    """Cells of nodes and pieces of contacts.
+
+    Attributes
+    ----------
+    first : array of int, shape (nodes + 1,)
+        Where the cells of each node begin.
+    begin_s : array, shape (cells,)
+        When each cell begins; it ends where the node's next begins.
+    contact : array of int, shape (pieces,)
+        From which contact each piece comes.
+    start_s, end_s : array, shape (pieces,)
+    volume_bytes : array, shape (pieces,)
+        Most that each piece carries.
+    tail, head : array of int, shape (pieces,)
+        Cells of its source and its target; -1 where the target only collects.
+    period : array of int, shape (pieces, 2)
+        Which share of antenna time of the source and of the target a piece draws on, -1: none.
+    period_node, period_s : array, shape (periods,)
+        Node and antenna seconds of each.
+    period_start_s : array, shape (periods,)
+    home : array of int, shape (nodes,)
+        Whose cells each node uses: its own, or those of the pool that it belongs to.
+    exact : bool
+        Whether the best flow is the best schedule in continuous time.
+    """
+
+    first: Ints
+    begin_s: Floats
+    contact: Ints
+    start_s: Floats
+    end_s: Floats
+    volume_bytes: Floats
+    tail: Ints
+    head: Ints
+    period: Ints
+    period_node: Ints
+    period_s: Floats
+    period_start_s: Floats
+    home: Ints
+    exact: bool
+
+    def cell(self, node: int, time_s: float, *, after: bool = True) -> int:
+        """Cell of a node that begins at or after a time (or, not `after`, that contains it).
+
+        -1 where there is none.
+        """
+        node = int(self.home[node])
+        low, high = self.first[node], self.first[node + 1]
+        begins = self.begin_s[low:high]
+        if after:
+            k = int(np.searchsorted(begins, time_s - 1e-9, side="left"))
+            return int(low) + k if k < high - low else -1
+        k = int(np.searchsorted(begins, time_s + 1e-9, side="right")) - 1
+        return int(low) + max(k, 0) if high > low else -1
+
+
+def collects(problem: PassProblem) -> Bools:
+    """Nodes that are targets of every demand, so that nothing is ever passed on by them."""
+    always = np.ones(len(problem.plan.nodes), dtype=bool)
+    for row in {row.target: row for row in problem.demands}.values():
+        mine = np.zeros_like(always)
+        mine[problem.targets(row)] = True
+        always &= mine
+    return always
+
+
+def useful(problem: PassProblem) -> Bools:
+    """Contacts that may carry something: those that do not leave a node where all is delivered."""
+    rows = problem.plan.arrays
+    found: Bools = ~collects(problem)[rows["source"]] & (rows["rate_bps"] > 0)
+    return found
+
+
+def by_events(
+    problem: PassProblem,
+    extra_s: Floats | None = None,
+    until_s: float = np.inf,
+    relays: str = "kept",
+) -> Expansion:
+    """Cut at events.
+
+    Parameters
+    ----------
+    problem : PassProblem
+    extra_s : array, optional
+        Further cuts for all contacts.
+    until_s : float
+        After this nothing counts.
+    relays : {"kept", "dropped", "pooled"}
+        What becomes of contacts to nodes that pass on what they receive. Dropped, each node sends
+        its own bytes: every flow is a schedule. Pooled, nodes joined by such contacts are one,
+        at every time: every schedule is a flow, so the optimum is a bound.
+    """
+    rows = problem.plan.arrays
+    carries = useful(problem) & (rows["start_s"] < until_s)
+    home = np.arange(len(problem.plan.nodes))
+    if relays != "kept":
+        passing = carries & ~collects(problem)[rows["target"]]
+        carries &= ~passing
+        if relays == "pooled":
+            home = _pools(rows["source"][passing], rows["target"][passing], len(home))
+    chosen = np.flatnonzero(carries)
+    start, end = rows["start_s"][chosen], np.minimum(rows["end_s"][chosen], until_s)
+    limited = np.isfinite(problem.antenna_count)
+    mixed = problem.uses_antenna[chosen]
+    ends = np.stack([rows["source"][chosen], rows["target"][chosen]], axis=1)
+    shares = limited[ends] & mixed[:, None]
+    everywhere = _always(problem, extra_s)
+    separable = collects(problem)[ends[:, 1]].all() and (shares.sum(1) <= 1).all()
+    if not separable:
+        cuts = np.unique(np.concatenate([start, end, everywhere]))
+        return _on_grid(problem, chosen, end, cuts, inner=True, exact=True)
+    # Each contact has at most one end with events of its own; others are cut at `everywhere` only.
+    station = np.where(shares[:, 1], ends[:, 1], np.where(shares[:, 0], ends[:, 0], -1))
+    parts = [np.empty((0, 3))]
+    order = np.argsort(station, kind="stable")
+    bounds = np.searchsorted(station[order], np.arange(-1, len(limited) + 1))
+    for node in range(-1, len(limited)):
+        mine = order[bounds[node + 1] : bounds[node + 2]]
+        if not len(mine):
+            continue
+        cuts = everywhere
+        if node >= 0:
+            cuts = np.unique(np.concatenate([start[mine], end[mine], everywhere]))
+        parts.append(_pieces(mine, start[mine], end[mine], cuts))
+    piece = np.concatenate(parts)
+    row = piece[:, 0].astype(np.int64)
+    low, high = piece[:, 1], piece[:, 2]
+    # Cells: one where a piece of the node begins, and one at each release.
+    node = home[ends[row, 0]]
+    sources = home[[problem.plan.index(d.source) for d in problem.demands]]
+    releases = np.array([d.release_s for d in problem.demands])
+    owner_of = np.concatenate([node, sources]).astype(np.float64)
+    key = np.unique(np.stack([owner_of, np.concatenate([low, releases])], axis=1), axis=0)
+    first = np.searchsorted(key[:, 0], np.arange(len(limited) + 1))
+    tail = _find(key, node, low)
+    period, period_node, period_s, period_start = _periods(
+        problem, station[row], low, high, np.where(shares[row, 1], 1, 0)
+    )
+    return Expansion(
+        first,
+        key[:, 1],
+        chosen[row],
+        low,
+        high,
+        rows["rate_bps"][chosen[row]] * (high - low) / 8,
+        tail,
+        np.full(len(row), -1, dtype=np.int64),
+        period,
+        period_node,
+        period_s,
+        period_start,
+        home,
+        exact=True,
+    )
+
+
+def _pools(source: Ints, target: Ints, nodes: int) -> Ints:
+    """The first node of each group of nodes joined by contacts, shape (nodes,)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(source)), (source, target)), shape=(nodes, nodes))
+    _, group = connected_components(links, directed=False)
+    _, first = np.unique(group, return_index=True)
+    return np.asarray(first[group], dtype=np.int64)
+
+
+def by_slots(
+    problem: PassProblem, slot_s: float, *, inner: bool, until_s: float = np.inf
+) -> Expansion:
+    """Cut at whole multiples of a slot, and at releases and deadlines; none after `until_s`."""
+    rows = problem.plan.arrays
+    chosen = np.flatnonzero(useful(problem) & (rows["start_s"] < until_s))
+    end = np.minimum(rows["end_s"][chosen], until_s)
+    last = end.max(initial=slot_s)
+    first = min(rows["start_s"][chosen].min(initial=0.0), 0.0)
+    low = np.floor(first / slot_s)
+    cuts = np.arange(low, np.ceil(last / slot_s) + 1) * slot_s
+    inside = _always(problem, None)
+    cuts = np.union1d(cuts, inside[(inside > cuts[0]) & (inside < cuts[-1])])
+    return _on_grid(problem, chosen, end, cuts, inner=inner, exact=False)
+
+
+def _always(problem: PassProblem, extra_s: Floats | None) -> Floats:
+    """Cuts for all contacts: releases and deadlines."""
+    times = [row.release_s for row in problem.demands] + [row.deadline_s for row in problem.demands]
+    found = np.array(times)
+    if extra_s is not None:
+        found = np.concatenate([found, extra_s])
+    return np.unique(found[np.isfinite(found)])
+
+
+def _pieces(row: Ints, start: Floats, end: Floats, cuts: Floats) -> Floats:
+    """Contacts cut at the cuts inside them: (row, start, end) of each piece."""
+    low = np.searchsorted(cuts, start, side="right")
+    high = np.searchsorted(cuts, end, side="left")
+    count = high - low + 1
+    owner = np.repeat(np.arange(len(row)), count)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    padded = np.append(cuts, np.inf)
+    begin = np.where(place == 0, start[owner], padded[low[owner] + place - 1])
+    finish = np.where(place == count[owner] - 1, end[owner], padded[low[owner] + place])
+    return np.stack([row[owner].astype(np.float64), begin, finish], axis=1)
+
+
+def _find(key: Floats, node: Ints, time: Floats) -> Ints:
+    """Rows of a sorted table of (node, time)."""
+    lift = 2 * (np.abs(key[:, 1]).max(initial=1.0) + 1)
+    spot = np.searchsorted(key[:, 0] * lift + key[:, 1], node * lift + time - 1e-9)
+    return np.asarray(spot, dtype=np.int64)
+
+
+def _periods(
+    problem: PassProblem, node: Ints, low: Floats, high: Floats, side: Ints
+) -> tuple[Ints, Ints, Floats, Floats]:
+    """Shares of antenna time: pieces of one node that begin together draw on one."""
+    period = np.full((len(node), 2), -1, dtype=np.int64)
+    mine = node >= 0
+    table = np.stack([node[mine].astype(np.float64), low[mine]], axis=1)
+    key, owner = np.unique(table, axis=0, return_inverse=True)
+    period[np.flatnonzero(mine), side[mine]] = owner.ravel()
+    length = np.zeros(len(key))
+    np.maximum.at(length, owner.ravel(), high[mine] - low[mine])
+    numbers = key[:, 0].astype(np.int64)
+    return period, numbers, length * problem.antenna_count[numbers], key[:, 1]
+
+
+def _on_grid(
+    problem: PassProblem, chosen: Ints, end: Floats, cuts: Floats, *, inner: bool, exact: bool
+) -> Expansion:
+    """All nodes on one grid of cuts; `end` is when each chosen contact ends."""
+    rows = problem.plan.arrays
+    start = rows["start_s"][chosen]
+    count = len(cuts) - 1
+    if inner:  # the slots that a contact fills
+        low = np.searchsorted(cuts, start - 1e-9, side="left")
+        high = np.searchsorted(cuts, end + 1e-9, side="right") - 1
+    else:  # the slots that it touches
+        low = np.maximum(np.searchsorted(cuts, start + 1e-9, side="right") - 1, 0)
+        high = np.minimum(np.searchsorted(cuts, end - 1e-9, side="left"), count)
+    length = np.maximum(high - low, 0)
+    row = np.repeat(np.arange(len(chosen)), length)
+    slot = low[row] + np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    begin, finish = np.maximum(cuts[slot], start[row]), np.minimum(cuts[slot + 1], end[row])
+    source, target = rows["source"][chosen][row], rows["target"][chosen][row]
+    limited = np.isfinite(problem.antenna_count)
+    mixed = problem.uses_antenna[chosen][row]
+    period = np.full((len(row), 2), -1, dtype=np.int64)
+    for side, node in ((0, source), (1, target)):
+        draws = mixed & limited[node]
+        period[draws, side] = node[draws] * count + slot[draws]
+    used, flat = np.unique(period[period >= 0], return_inverse=True)
+    period[period >= 0] = flat.ravel()
+    period_node, period_slot = np.divmod(used, count)
+    collected = collects(problem)
+    nodes = len(limited)
+    return Expansion(
+        np.arange(nodes + 1, dtype=np.int64) * count,
+        np.tile(cuts[:-1], nodes),
+        chosen[row],
+        begin,
+        finish,
+        rows["rate_bps"][chosen[row]] * (finish - begin) / 8,
+        source.astype(np.int64) * count + slot,
+        np.where(collected[target], -1, target.astype(np.int64) * count + slot),
+        period,
+        period_node,
+        problem.antenna_count[period_node] * np.diff(cuts)[period_slot],
+        cuts[period_slot],
+        np.arange(nodes, dtype=np.int64),
+        exact=exact,
+    )

@@ -1,0 +1,62 @@
+"""The road of exclusive antennas: a search for who is served when, then the best flow within it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.passes.exclusive import choose, restrict
+from .options import SolveOptions
+from .pass_flows import Answer
+from .result import Limit
+
+#: Weight of a byte of a class of priority over one of the next.
+_CLASS_WEIGHT = 100.0
+
+
+def exclusive(
+    problem: PassProblem,
+    options: SolveOptions,
+    answer: Callable[[PassProblem, SolveOptions], Answer],
+) -> Answer:
+    """Solve a problem whose antennas serve one contact at a time.
+
+    The plan with shared antennas bounds it; a search chooses the intervals in which each antenna
+    serves a contact; what flows within them is planned like any other problem.
+    """
+    began = time.perf_counter()
+    shared = problem.replace(setup_s=0.0, teardown_s=0.0)
+    bound = answer(shared, replace(options, method=None))
+    rank = np.array([row.priority for row in problem.demands])
+    worth = _CLASS_WEIGHT ** (rank.max() - rank) if problem.objective == "priority" else None
+    most = options.time_limit_s - (time.perf_counter() - began)
+
+    def expired() -> bool:
+        return time.perf_counter() - began > options.time_limit_s * 0.9
+
+    chosen = choose(
+        problem,
+        fractional=bound.moves,
+        worth=worth,
+        seed=options.seed,
+        iterations=2**62 if math.isfinite(most) else 2_000_000,
+        expired=expired,
+    )
+    easy = restrict(problem, chosen.intervals)
+    inner = answer(easy.problem, replace(options, method=None))
+    moves = easy.back(inner.moves)
+    limit = Limit.INTERRUPT if chosen.interrupted else Limit.TIME if expired() else None
+    text = f"antennas chosen in {chosen.iterations:,} steps; the bound shares antennas by time"
+    best = bound.bound
+    if problem.objective == "volume" and math.isfinite(chosen.bound):
+        best = min(best, chosen.bound)
+    delivered = PassSchedule(problem, moves).delivered.sum()
+    asked = sum(row.volume_bytes for row in problem.demands)
+    if problem.objective == "completion" and delivered < asked * (1 - 1e-6):
+        text = f"{(asked - delivered) / 1e9:.6g} GB are not delivered; {text}"
+    return Answer(moves, best, bound.cut, inner.backend, text, False, "search over antennas", limit)

@@ -1,0 +1,243 @@
+"""`solve` and `replan` on pass problems, against a second formulation and what must hold."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import orbweave as ow
+from orbweave.formulations.passes.expansion import by_events
+from orbweave.formulations.passes.lp import build as build_lp
+from orbweave.solvers.backends import solve_model
+from orbweave.solvers.replan import replan
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+RATE = 8e6  # a megabyte a second
+
+
+def random_plan(rng: np.random.Generator, *, ring: bool, satellites: int = 4) -> ow.ContactPlan:
+    """A few satellites and stations with overlapping contacts over 600 s."""
+    stations = int(rng.integers(1, 4))
+    nodes = {f"s{k}": "orbital" for k in range(satellites)}
+    nodes |= {f"g{k}": "ground" for k in range(stations)}
+    contacts = []
+    for s in range(satellites):
+        for g in range(stations):
+            start = 0
+            while (start := start + int(rng.integers(20, 200))) < 560:
+                end = min(start + int(rng.integers(10, 120)), 600)
+                contacts.append(ow.Contact(f"s{s}", f"g{g}", start, end, RATE))
+                start = end
+    if ring:
+        for s in range(satellites):
+            other = f"s{(s + 1) % satellites}"
+            contacts.append(ow.Contact(f"s{s}", other, 0, 600, 2 * RATE))
+            contacts.append(ow.Contact(other, f"s{s}", 0, 600, 2 * RATE))
+    return ow.ContactPlan.from_contacts(contacts, epoch=EPOCH, nodes=nodes)
+
+
+def random_problem(seed: int, objective: str, **changes: object) -> ow.PassProblem:
+    rng = np.random.default_rng(seed)
+    plan = random_plan(rng, ring=bool(rng.integers(0, 2)))
+    demands = [
+        ow.Demand(
+            f"d{k}",
+            f"s{k}",
+            "ground",
+            float(rng.integers(1, 150)) * 1e6,
+            release_s=float(rng.integers(0, 100)),
+            priority=int(rng.integers(0, 4)),
+        )
+        for k in range(4)
+    ]
+    ground = [node.name for node in plan.nodes if node.kind == "ground"]
+    options: dict[str, object] = {"antennas": dict.fromkeys(ground, 1), **changes}
+    return ow.PassProblem(plan, demands, objective=objective, **options)  # type: ignore[arg-type]
+
+
+def programme(problem: ow.PassProblem, until_s: float = math.inf) -> np.ndarray:
+    """Bytes of each demand in a linear programme that maximises them."""
+    found = build_lp(problem, by_events(problem), until_s=until_s)
+    raw = solve_model(found.model, ow.SolveOptions())
+    assert raw.x is not None
+    return found.sent_bytes(raw.x)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6))
+def test_volume_is_that_of_the_linear_programme(seed: int) -> None:
+    problem = random_problem(seed, "volume")
+    result = ow.solve(problem)
+    assert result.reason is ow.Reason.OPTIMAL
+    assert result.require().violations() == ()
+    assert result.objective == pytest.approx(programme(problem).sum(), rel=1e-6, abs=1)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6))
+def test_completion_is_the_earliest_end(seed: int) -> None:
+    problem = random_problem(seed, "completion")
+    asked = sum(row.volume_bytes for row in problem.demands)
+    result = ow.solve(problem)
+    if result.reason is ow.Reason.INFEASIBLE:
+        assert programme(problem).sum() < asked - 1
+        assert "cannot be delivered" in result.message
+        assert result.objective == math.inf
+        return
+    assert result.reason is ow.Reason.OPTIMAL
+    schedule = result.require()
+    assert schedule.violations() == ()
+    assert schedule.completion_s == pytest.approx(result.bound, rel=1e-6)
+    assert programme(problem, result.objective + 1e-3).sum() >= asked * (1 - 1e-6)
+    assert programme(problem, result.objective - 0.01).sum() < asked - 1
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6))
+def test_priorities_are_lexicographic(seed: int) -> None:
+    problem = random_problem(seed, "priority")
+    result = ow.solve(problem)
+    schedule = result.require()
+    assert schedule.violations() == ()
+    for last in range(4):
+        # What the classes up to `last` can get at most together, they get.
+        part = [row for row in problem.demands if row.priority <= last]
+        if part:
+            best = ow.solve(problem.replace(demands=part, objective="volume")).objective
+            got = sum(schedule.by_priority[p] for p in range(last + 1))
+            assert got == pytest.approx(best, rel=1e-6, abs=10)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.sampled_from(["volume", "priority"]))
+def test_deadlines_and_targets_of_their_own(seed: int, objective: str) -> None:
+    problem = random_problem(seed, objective)
+    rng = np.random.default_rng(seed)
+    ground = [node.name for node in problem.plan.nodes if node.kind == "ground"]
+    demands = [
+        ow.Demand(
+            row.name,
+            row.source,
+            str(rng.choice([*ground, "ground"])),
+            row.volume_bytes,
+            row.release_s,
+            float(rng.integers(150, 600)),
+            row.priority,
+        )
+        for row in problem.demands
+    ]
+    problem = problem.replace(demands=demands)
+    result = ow.solve(problem)
+    schedule = result.require()
+    assert schedule.violations() == ()
+    assert schedule.objective <= result.bound * (1 + 1e-6) + 1
+    if objective == "volume":
+        assert result.objective == pytest.approx(programme(problem).sum(), rel=1e-6, abs=1)
+
+
+def test_slots_bracket_the_optimum() -> None:
+    for seed in range(10):
+        problem = random_problem(seed, "volume")
+        best = ow.solve(problem).objective
+        coarse = ow.solve(problem, method="slots-20")
+        assert coarse.objective <= best * (1 + 1e-9) + 1
+        assert coarse.bound >= best * (1 - 1e-9) - 1
+        assert coarse.require().violations() == ()
+    with pytest.raises(ow.InputError, match="slots-x"):
+        ow.solve(random_problem(0, "volume"), method="slots-x")
+
+
+def test_what_binds_is_said() -> None:
+    plan = ow.ContactPlan.from_contacts(
+        [ow.Contact("s0", "g0", 0, 100, RATE), ow.Contact("s1", "g0", 0, 100, RATE)],
+        epoch=EPOCH,
+        nodes={"s0": "orbital", "s1": "orbital", "g0": "ground"},
+    )
+    demands = [ow.Demand(name, name, "ground", 100e6) for name in ("s0", "s1")]
+    result = ow.solve(ow.PassProblem(plan, demands, antennas={"g0": 1}))
+    assert result.objective == pytest.approx(100e6)
+    assert "antennas of g0" in " ".join(result.require().cut)
+    free = ow.solve(ow.PassProblem(plan, demands))
+    assert free.objective == pytest.approx(200e6)
+
+
+# -- exclusive antennas ---------------------------------------------------------------------------
+@pytest.mark.parametrize("setup_s", [5.0, 40.0])
+def test_exclusive_antennas_keep_their_set_up(setup_s: float) -> None:
+    for seed in range(4):
+        shared = random_problem(seed, "volume")
+        problem = shared.replace(setup_s=setup_s, teardown_s=2.0)
+        result = ow.solve(problem, time_limit_s=1)
+        schedule = result.require()
+        assert schedule.violations() == ()
+        assert result.objective <= result.bound * (1 + 1e-9) + 1
+        assert result.objective <= ow.solve(shared).objective * (1 + 1e-9) + 1
+        assert result.objective > 0
+
+
+# -- re-planning ----------------------------------------------------------------------------------
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), st.floats(50, 550), st.sampled_from(["volume", "completion"]))
+def test_re_planning_keeps_what_was_done_and_spares_what_failed(
+    seed: int, at_s: float, objective: str
+) -> None:
+    problem = random_problem(seed, objective)
+    first = ow.solve(problem)
+    schedule = first.require()
+    rng = np.random.default_rng(seed)
+    failed = rng.choice(len(problem.plan), len(problem.plan) // 4, replace=False).tolist()
+    found = replan(schedule, at_s, failed=failed)
+    after = found.schedule
+    assert after.violations() == ()
+    moves, old = after.moves, schedule.moves
+    late = moves.start_s >= at_s - 1e-6
+    assert not np.isin(moves.contact[late], failed).any()
+    # Before the moment both schedules carry the same bytes of each demand over each contact.
+    for rows in (moves, old):
+        assert (rows.end_s > rows.start_s).all()
+    done = []
+    for rows in (moves, old):
+        share = (np.minimum(rows.end_s, at_s) - rows.start_s) / (rows.end_s - rows.start_s)
+        sent = rows.volume_bytes * np.clip(share, 0, 1)
+        key = rows.demand * len(problem.plan) + rows.contact
+        size = len(problem.demands) * len(problem.plan)
+        done.append(np.bincount(key, weights=sent, minlength=size))
+    np.testing.assert_allclose(done[0], done[1], atol=1.0)
+    if objective == "volume":
+        assert after.objective <= first.objective * (1 + 1e-9) + 1
+        assert after.objective <= found.result.bound * (1 + 1e-6) + 1
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6))
+def test_where_nothing_fails_nothing_is_lost(seed: int) -> None:
+    problem = random_problem(seed, "volume")
+    schedule = ow.solve(problem).require()
+    found = replan(schedule, 200.0)
+    assert found.schedule.objective == pytest.approx(schedule.objective, rel=1e-6, abs=10)
+    assert found.moved_bytes == pytest.approx(0, abs=100)
+
+
+def test_re_planning_takes_new_demands_and_refuses_nonsense() -> None:
+    problem = random_problem(3, "volume")
+    schedule = ow.solve(problem).require()
+    urgent = ow.Demand("urgent", "s0", "ground", 5e6, priority=0)
+    found = replan(schedule, 100.0, added=[urgent])
+    assert "urgent" in found.schedule.delivered_bytes
+    assert found.schedule.problem.demands[-1].release_s == 100.0
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"failed": ["s9"]}, "s9"),
+        ({"failed": [10**6]}, "replan.failed[0] = 1000000"),
+        ({"failed": "s0"}, "replan.failed = 's0'"),
+        ({"added": [ow.Demand("d0", "s0", "ground", 1.0)]}, "d0"),
+    ]
+    for wrong, message in cases:
+        with pytest.raises(ow.InputError) as error:
+            replan(schedule, 100.0, **wrong)
+        assert message in str(error.value)
