@@ -79,6 +79,30 @@ print(json.dumps({
     assert len(pictures) == 3
 
 
+@pytest.mark.slow
+def test_the_passes_notebook_plans_one_day_four_times(tmp_path: Path) -> None:
+    for package in ("matplotlib", "pandas", "ipykernel"):
+        pytest.importorskip(package, reason="the notebook uses it")
+    last = """import json
+print(json.dumps({
+    "table": table[["delivered_gb", "critical_gb", "violations"]].to_dict(),
+    "completion_h": table.loc["completion", "completion_h"],
+    "bounds": {name: result.bound for name, result in results.items()},
+    "again": [again.schedule.delivered.sum(), len(again.schedule.violations())],
+}))"""
+    found, _ = execute(FOLDER / "passes.ipynb", tmp_path, last)
+    delivered, critical = found["table"]["delivered_gb"], found["table"]["critical_gb"]
+    assert delivered["volume"] == pytest.approx(delivered["priority"])
+    assert critical["priority"] > 1.2 * critical["volume"]
+    assert 0.5 * delivered["volume"] < delivered["set-up"] < 0.95 * delivered["volume"]
+    assert delivered["completion"] == pytest.approx(24 * 30)
+    assert found["completion_h"] * 3600 == pytest.approx(found["bounds"]["completion"], rel=1e-6)
+    assert delivered["volume"] * 1e9 == pytest.approx(found["bounds"]["volume"], rel=1e-6)
+    assert set(found["table"]["violations"].values()) == {0}
+    assert found["again"][0] < delivered["volume"] * 1e9
+    assert found["again"][1] == 0
+
+
 def by_hand() -> float:
     """Latency of the quickest plan: convolutions on the GPU satellite, the rest on the ground."""
     flops = read_model("onnx:light_vgg19").column("flops")

@@ -212,7 +212,7 @@ def test_search_is_as_good_as_whole_seconds_at_several_rates(problem: PassProble
     truth = enumerated(problem)
     found = choose(problem, iterations=3000)
     # Borders need not stand at whole seconds, so more than by enumeration may be right.
-    assert truth * 0.98 <= found.worth <= min(shared(problem), found.bound) * (1 + 1e-9)
+    assert truth * 0.98 <= found.worth <= found.bound * (1 + 1e-9)
     assert truth <= found.bound * (1 + 1e-9)
     assert check(problem, found.intervals).objective == pytest.approx(found.worth, rel=1e-9)
 
@@ -280,7 +280,7 @@ def test_tiny_set_up_comes_near_shared_antennas_and_more_costs_more(share: float
 
 
 @settings(max_examples=25)
-@given(tiny(), st.integers(1, 3))
+@given(tiny(same_rate=True), st.integers(1, 3))
 def test_a_longer_set_up_never_delivers_more(problem: PassProblem, longer: int) -> None:
     short = choose_on_grid(problem, blocks=2)
     slow = choose_on_grid(problem.replace(setup_s=problem.setup_s + longer), blocks=2)

@@ -167,6 +167,34 @@ def test_what_binds_is_said() -> None:
     assert free.objective == pytest.approx(200e6)
 
 
+def test_who_stood_in_whose_way_and_how_much_of_a_link_is_used() -> None:
+    plan = ow.ContactPlan.from_contacts(
+        [
+            ow.Contact("s0", "g0", 0, 100, RATE),
+            ow.Contact("s1", "g0", 20, 100, RATE),
+            ow.Contact("s1", "g1", 200, 230, RATE),
+        ],
+        epoch=EPOCH,
+        nodes={"s0": "orbital", "s1": "orbital", "g0": "ground", "g1": "ground"},
+    )
+    demands = [
+        ow.Demand("urgent", "s0", "ground", 100e6, priority=0),
+        ow.Demand("patient", "s1", "ground", 100e6, priority=3),
+    ]
+    problem = ow.PassProblem(plan, demands, objective="priority", antennas={"g0": 1, "g1": 1})
+    schedule = ow.solve(problem).require()
+    assert schedule.delivered_bytes["urgent"] == pytest.approx(100e6)
+    assert schedule.delivered_bytes["patient"] == pytest.approx(30e6)
+    (row,) = schedule.preempted
+    assert (row.demand, row.by, row.node) == ("patient", "urgent", "g0")
+    assert row.volume_bytes == pytest.approx(80e6)  # while s1 was in view, from 20 to 100 s
+    assert schedule.link_utilisation == {
+        ("s0", "g0"): pytest.approx(1.0),
+        ("s1", "g1"): pytest.approx(1.0),
+    }
+    assert ow.solve(problem.replace(antennas=None)).require().preempted == ()
+
+
 # -- exclusive antennas ---------------------------------------------------------------------------
 @pytest.mark.parametrize("setup_s", [5.0, 40.0])
 def test_exclusive_antennas_keep_their_set_up(setup_s: float) -> None:

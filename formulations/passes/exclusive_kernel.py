@@ -206,7 +206,8 @@ def _gather(m: Rows, u: Uses, s: Sweep, lane: int, after: float, until: float) -
         row, side = m.node_row[at], m.node_side[at]
         if m.low[row] >= until:
             break
-        begin, finish = max(m.low[row], after), min(m.high[row], until)
+        begin = max(float(m.low[row]), after)
+        finish = min(float(m.high[row]), until)
         if finish - begin <= SHORTEST_S:
             continue
         head = count
@@ -218,8 +219,8 @@ def _gather(m: Rows, u: Uses, s: Sweep, lane: int, after: float, until: float) -
                 slot = u.order[other, k]
                 if u.start[slot] - m.gap >= finish:
                     break
-                count = _item(s, count, row, other, ready, u.start[slot] - m.gap)
-                ready = max(ready, u.end[slot] + m.gap)
+                count = _item(s, count, row, other, ready, float(u.start[slot]) - m.gap)
+                ready = max(ready, float(u.end[slot]) + m.gap)
             count = _item(s, count, row, other, ready, finish)
         # The same contact on another antenna of the node: they may relieve each other at once.
         for sibling in range(m.node_lane[node], m.node_lane[node + 1]):
@@ -305,7 +306,7 @@ def relaxed(m: Rows, s: Sweep, node: int, price: Floats, used: Floats) -> float:
         pool = m.tank_pool[m.tank[row]]
         if price[pool] < 1.0:
             s.density[count] = m.rate[row] * (1.0 - price[pool])
-            count = _item(s, count, row, -1, m.low[row], m.high[row])
+            count = _item(s, count, row, -1, float(m.low[row]), float(m.high[row]))
     k = _sweep(s, count, m.gap) - 1
     total = s.best[k] if k >= 0 else 0.0
     while k >= 0:
@@ -339,8 +340,11 @@ def _weigh(
     """
     for j in range(count):
         row = s.row[j]
-        pool = m.tank_pool[m.tank[row]]
+        pool = int(m.tank_pool[m.tank[row]])
         length = s.high[j] - s.low[j]
+        if length <= SHORTEST_S:  # cut away by another antenna
+            s.density[j] = 0.0
+            continue
         _pour(m, u, row, s.low[j], s.high[j], 1.0)
         more = _fill(m, u, s.left, pool) - u.value[pool]
         _pour(m, u, row, s.low[j], s.high[j], -1.0)
@@ -378,17 +382,17 @@ def _move(
     last = max(_first(u, lane, high), first)
     after, until = -np.inf, np.inf
     if first > 0:
-        after = u.end[u.order[lane, first - 1]] + m.gap
+        after = float(u.end[u.order[lane, first - 1]]) + m.gap
     if last < u.filled[lane]:
-        until = u.start[u.order[lane, last]] - m.gap
+        until = float(u.start[u.order[lane, last]]) - m.gap
     touched, gone = 0, last - first
     old_row, old_lane = np.empty(gone, np.int64), np.empty((gone, 2), np.int64)
     old_start, old_end = np.empty(gone), np.empty(gone)
     for k in range(gone):
-        slot = u.order[lane, first]
+        slot = int(u.order[lane, first])
         old_row[k], old_start[k], old_end[k] = u.row[slot], u.start[slot], u.end[slot]
         old_lane[k, 0], old_lane[k, 1] = u.lane[slot, 0], u.lane[slot, 1]
-        touched = _touch(u, s, m.tank_pool[m.tank[u.row[slot]]], touched)
+        touched = _touch(u, s, int(m.tank_pool[m.tank[u.row[slot]]]), touched)
         _take(m, u, slot)
     for k in range(touched):
         u.value[s.pool[k]] = _fill(m, u, s.left, s.pool[k])
@@ -402,16 +406,18 @@ def _move(
         if j < 0:
             k -= 1
             continue
-        begin, finish = s.time[s.since[k]], min(s.time[k] - m.gap, s.high[j])
+        begin = float(s.time[s.since[k]])
+        finish = min(float(s.time[k]) - m.gap, float(s.high[j]))
         k = s.since[k]
         fits = puts < room and u.filled[lane] < u.order.shape[1]
         if s.other[j] >= 0:
             fits = fits and u.filled[s.other[j]] < u.order.shape[1]
         if finish - begin > SHORTEST_S and fits:
-            row = s.row[j]
+            row = int(s.row[j])
             side = 0 if m.lane[row, 0] <= lane < m.lane[row, 0] + m.lanes[row, 0] else 1
-            one, two = (lane, s.other[j]) if side == 0 else (s.other[j], lane)
-            touched = _touch(u, s, m.tank_pool[m.tank[row]], touched)
+            other = int(s.other[j])
+            one, two = (lane, other) if side == 0 else (other, lane)
+            touched = _touch(u, s, int(m.tank_pool[m.tank[row]]), touched)
             new[puts] = _put(m, u, row, begin, finish, one, two)
             puts += 1
     gain = 0.0

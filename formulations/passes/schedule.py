@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import checks
 from .judge import TOLERANCE, violations
+from .preemption import Preemption, preemptions
 from .problem import PRIORITIES, PassProblem
 from .transfers import Transfers
 
@@ -141,6 +142,32 @@ class PassSchedule:
             found[problem.plan.nodes[int(n)].name] = float(busy[n] / room) if room else 0.0
         return found
 
+    @property
+    def link_utilisation(self) -> dict[tuple[str, str], float]:
+        """Used share of what each link that carries something could carry until the last transfer.
+
+        By (source, target): bytes sent over bytes that its contacts offer until then.
+        """
+        rows, names = self.problem.plan.arrays, self.problem.plan.node_names
+        last = self.moves.end_s.max(initial=0.0)
+        key = rows["source"].astype(np.int64) * len(names) + rows["target"]
+        open_s = np.maximum(np.minimum(rows["end_s"], last) - rows["start_s"], 0.0)
+        links, owner = np.unique(key, return_inverse=True)
+        room = np.bincount(owner.ravel(), weights=open_s * rows["rate_bps"] / 8)
+        sent = np.bincount(
+            owner.ravel()[self.moves.contact], weights=self.moves.volume_bytes, minlength=len(links)
+        )
+        return {
+            (names[link // len(names)], names[link % len(names)]): float(sent[k] / room[k])
+            for k, link in enumerate(links.tolist())
+            if sent[k] > 0
+        }
+
+    @property
+    def preempted(self) -> tuple[Preemption, ...]:
+        """More urgent demands that antennas served while one that is not whole was in view."""
+        return preemptions(self.problem, self.moves, self.delivered)
+
     # -- what it breaks ---------------------------------------------------------------------------
     def violations(self) -> tuple[str, ...]:
         """Every rule that this schedule breaks, in words; empty when it can be flown."""
@@ -173,6 +200,7 @@ class PassSchedule:
             "by_priority": {PRIORITIES[k]: value for k, value in self.by_priority.items()},
             "utilisation": self.utilisation,
             "cut": list(self.cut),
+            "preempted": [asdict(row) for row in self.preempted],
             "violations": list(self.violations()),
             "transfers": list(self.transfers),
         }
