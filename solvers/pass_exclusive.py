@@ -11,6 +11,7 @@ import numpy as np
 
 from ..formulations.passes import PassProblem, PassSchedule
 from ..formulations.passes.exclusive import choose, restrict
+from .exclusive_cp import choose_on_grid
 from .options import SolveOptions
 from .pass_flows import Answer
 from .result import Limit
@@ -27,17 +28,22 @@ def exclusive(
     """Solve a problem whose antennas serve one contact at a time.
 
     The plan with shared antennas bounds it; a search chooses the intervals in which each antenna
-    serves a contact; what flows within them is planned like any other problem.
+    serves a contact; what flows within them is planned like any other problem. With the backend
+    ``cp-sat`` (volume only) half of the time goes to CP-SAT on a grid of seconds, from what the
+    search found.
     """
     began = time.perf_counter()
     shared = problem.replace(setup_s=0.0, teardown_s=0.0)
-    bound = answer(shared, replace(options, method=None))
+    bound = answer(shared, replace(options, method=None, backend=None))
     rank = np.array([row.priority for row in problem.demands])
     worth = _CLASS_WEIGHT ** (rank.max() - rank) if problem.objective == "priority" else None
     most = options.time_limit_s - (time.perf_counter() - began)
 
+    repairs = options.backend == "cp-sat" and problem.objective == "volume"
+
     def expired() -> bool:
-        return time.perf_counter() - began > options.time_limit_s * 0.9
+        share = 0.45 if repairs else 0.9
+        return time.perf_counter() - began > options.time_limit_s * share
 
     chosen = choose(
         problem,
@@ -47,8 +53,20 @@ def exclusive(
         iterations=2**62 if math.isfinite(most) else 2_000_000,
         expired=expired,
     )
-    easy = restrict(problem, chosen.intervals)
-    inner = answer(easy.problem, replace(options, method=None))
+    intervals = chosen.intervals
+    if repairs and not chosen.interrupted and chosen.worth < chosen.bound * (1 - 1e-9):
+        grid = choose_on_grid(
+            problem,
+            start=intervals,
+            fractional=bound.moves,
+            time_limit_s=max(options.time_limit_s - (time.perf_counter() - began), 0.1),
+            threads=options.threads,
+            seed=options.seed,
+        )
+        if grid.intervals is not None and grid.volume_bytes > chosen.worth:
+            intervals = grid.intervals
+    easy = restrict(problem, intervals)
+    inner = answer(easy.problem, replace(options, method=None, backend=None))
     moves = easy.back(inner.moves)
     limit = Limit.INTERRUPT if chosen.interrupted else Limit.TIME if expired() else None
     text = f"antennas chosen in {chosen.iterations:,} steps; the bound shares antennas by time"

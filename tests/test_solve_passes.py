@@ -209,6 +209,16 @@ def test_exclusive_antennas_keep_their_set_up(setup_s: float) -> None:
         assert result.objective > 0
 
 
+def test_cp_sat_may_repair_what_the_search_found() -> None:
+    for seed in range(3):
+        problem = random_problem(seed, "volume").replace(setup_s=30.0)
+        plain = ow.solve(problem, time_limit_s=0.5)
+        repaired = ow.solve(problem, time_limit_s=2, backend="cp-sat")
+        assert repaired.require().violations() == ()
+        assert repaired.objective <= repaired.bound * (1 + 1e-9) + 1
+        assert repaired.objective >= 0.9 * plain.objective
+
+
 # -- re-planning ----------------------------------------------------------------------------------
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(50, 550), st.sampled_from(["volume", "completion"]))
