@@ -21,6 +21,7 @@ Contacts are rounded inwards to the grid and the gap upwards, so every answer ca
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +130,7 @@ def choose_on_grid(
     task = read(problem, np.ones(len(problem.demands)), fractional)
     asked = float(task.rows.volume.sum())
     backend = f"OR-Tools CP-SAT {ortools.__version__}"
-    if not len(task.contact) or asked == 0.0:
+    if asked == 0.0:
         nothing = Intervals(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
         return GridChoice(nothing, task.aside, task.aside, True, None, backend)
     model = cp_model.CpModel()
@@ -137,17 +138,24 @@ def choose_on_grid(
     _antennas(model, task, uses, math.ceil(task.rows.gap / step_s - 1e-9))
     unit, rounded = _unit(task, step_s)
     _bytes(model, task, uses, step_s, unit)
-    if start is not None:
-        _hint(model, task, uses, start, step_s)
+    began = time.perf_counter()
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = threads
     solver.parameters.random_seed = seed
     solver.parameters.relative_gap_limit = _CLOSE
-    if math.isfinite(time_limit_s):
-        solver.parameters.max_time_in_seconds = time_limit_s
     status: list[Any] = []
     runner = Runner(Hooks())
-    runner.run(lambda: status.append(solver.solve(model)), solver.stop_search)
+
+    def work() -> None:
+        if start is not None:
+            _hint(model, task, uses, start, step_s)
+            _complete(model, solver, time_limit_s)
+        left = time_limit_s - (time.perf_counter() - began)
+        # After an interrupt just long enough to take up the start.
+        solver.parameters.max_time_in_seconds = 0.1 if runner.stopped.is_set() else max(left, 0.1)
+        status.append(solver.solve(model))
+
+    runner.run(work, solver.stop_search)
     proven = status[0] == cp_model.OPTIMAL
     limit = None if proven else Limit.INTERRUPT if runner.interrupted else Limit.TIME
     if status[0] not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
@@ -176,7 +184,7 @@ def _unit(task: Exclusive, step_s: float) -> tuple[float, float]:
     whole = np.round(amounts)
     if asked < _MANY and amounts.max() < 2.0**53 and (amounts == whole).all():
         return float(np.gcd.reduce(whole.astype(np.int64))), 0.0
-    slowest = float(rows.rate.min()) * step_s
+    slowest = float((rows.rate * step_s).min(initial=asked))
     unit = min(max(slowest / _FINE, asked / _MANY), asked / _FEW)
     return unit, unit / min(slowest, asked)
 
@@ -284,19 +292,41 @@ def _within(model: Any, block: _Block, opens: float, shuts: float) -> Any:
 
 
 def _hint(model: Any, task: Exclusive, uses: list[_Block], start: Intervals, step_s: float) -> None:
-    """Begin with a choice, rounded inwards."""
+    """Begin with a choice, rounded inwards; of several uses of a contact the longest."""
     wanted: dict[int, list[tuple[int, int]]] = {}
     for k, contact in enumerate(start.contact.tolist()):
         low = math.ceil(start.start_s[k] / step_s - 1e-9)
         high = math.floor(start.end_s[k] / step_s + 1e-9)
         if high > low:
             wanted.setdefault(contact, []).append((low, high))
+    per_row: dict[int, list[_Block]] = {}
     for block in uses:
-        mine = wanted.get(int(task.contact[block.row]), [])
-        low, high = mine.pop(0) if mine else (block.low, block.low)
-        model.add_hint(block.start, low)
-        model.add_hint(block.end, high)
-        model.add_hint(block.on, high > low)
+        per_row.setdefault(block.row, []).append(block)
+    for row, mine in per_row.items():
+        spans = wanted.get(int(task.contact[row]), [])
+        kept = sorted(sorted(spans, key=lambda span: span[0] - span[1])[: len(mine)])
+        kept += [(block.low, block.low) for block in mine[len(kept) :]]
+        for block, (low, high) in zip(mine, kept, strict=True):
+            model.add_hint(block.start, low)
+            model.add_hint(block.end, high)
+            model.add_hint(block.on, high > low)
+
+
+def _complete(model: Any, solver: Any, time_limit_s: float) -> None:
+    """Hint every variable: what flows through the hinted uses is found with these held fast.
+
+    CP-SAT seldom finds its way from a hint of some variables to the others.
+    """
+    solver.parameters.fix_variables_to_their_hinted_value = True
+    if math.isfinite(time_limit_s):
+        solver.parameters.max_time_in_seconds = time_limit_s / 4
+    solver.solve(model)
+    solver.parameters.fix_variables_to_their_hinted_value = False
+    values = list(solver.response_proto.solution)
+    if values:
+        model.clear_hints()
+        for index, value in enumerate(values):
+            model.add_hint(model.get_int_var_from_proto_index(index), value)
 
 
 def _chosen(task: Exclusive, uses: list[_Block], solver: Any, step_s: float) -> Intervals:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..formulations.passes import PassProblem, Transfers
 from ..formulations.passes.energy import eclipse_cuts
-from ..formulations.passes.expansion import by_events
+from ..formulations.passes.expansion import Expansion, by_events, by_slots
 from ..formulations.passes.lp import PassProgramme, build, read
 from .backends import RawResult, solve_model
 from .options import SolveOptions
-from .pass_flows import Answer, Grid
+from .pass_flows import SLOTS_S, Answer, Grid
 from .result import Limit, Reason
 
 if TYPE_CHECKING:
@@ -24,18 +24,50 @@ if TYPE_CHECKING:
 LARGEST = 400_000
 
 
+#: Cells of the slots that bound a problem with batteries, and events at which such a satellite's
+#: contacts are all cut.
+_BOUND_CELLS, _MOST_CUTS = 20_000, 500
+
+
+class _Infeasible(Exception):
+    """No vector satisfies the rows: with batteries, base loads alone may drain one."""
+
+
 def programme(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
-    """Solve as a linear programme over the grid's expansion; the bound is its relaxation's."""
+    """Solve as a linear programme over the grid's expansion; the bound is its relaxation's.
+
+    With batteries the events are not exact: a piece draws evenly, where a real schedule may wait
+    for charge. The bound then comes from slots within which energy comes and goes freely.
+    """
     if problem.energy is not None and grid.inner.exact:
-        events = by_events(problem, eclipse_cuts(problem))
-        grid = Grid(events, events, grid.method)
+        events = by_events(problem, _energy_cuts(problem))
+        span = float(problem.plan.duration_s or 0.0) * len(problem.plan.nodes)
+        fits = [slot for slot in SLOTS_S if span / slot <= _BOUND_CELLS]
+        slot = fits[0] if fits else max(SLOTS_S[-1], span / _BOUND_CELLS)
+        grid = Grid(events, by_slots(problem, slot, inner=False), grid.method)
     road = {"volume": _volume, "priority": _priority, "completion": _completion}
-    answer = road[problem.objective](problem, grid, options)
-    return replace(answer, method=f"linear programme over {grid.method}")
+    method = f"linear programme over {grid.method}"
+    try:
+        return replace(road[problem.objective](problem, grid, options), method=method)
+    except _Infeasible:
+        text = "no schedule keeps every battery above its floor, not even an idle one"
+        bound = math.inf if problem.objective == "completion" else 0.0
+        return Answer(Transfers.empty(), bound, (), "", text, infeasible=True, method=method)
+
+
+def _energy_cuts(problem: PassProblem) -> NDArray[np.float64]:
+    """Where contacts are cut so that a piece's even draw costs little."""
+    rows, cuts = problem.plan.arrays, eclipse_cuts(problem)
+    nodes = [problem.plan.index(name) for name in problem.energy or {}]
+    mine = np.isin(rows["source"], nodes) | np.isin(rows["target"], nodes)
+    edges = np.unique(np.concatenate([rows["start_s"][mine], rows["end_s"][mine], cuts]))
+    return edges if len(edges) <= _MOST_CUTS else cuts
 
 
 def _solved(found: PassProgramme, options: SolveOptions) -> RawResult:
     raw = solve_model(found.model, options)
+    if raw.reason is Reason.INFEASIBLE:
+        raise _Infeasible
     if raw.x is None and raw.limit is None:
         raise RuntimeError(f"the linear programme ended with {raw.reason.value}")
     return raw
@@ -74,32 +106,60 @@ def _priority(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer
 def _completion(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
     """Bisection of the end: the least by which all bytes can be sent."""
     asked = sum(row.volume_bytes for row in problem.demands)
-    enough = asked * (1 - 1e-9)
+    found = _least_end(problem, grid.inner, options, outer=False)
+    exact = grid.outer is grid.inner
+    relaxed = found if exact else _least_end(problem, grid.outer, options, outer=True)
+    low = 0.0 if relaxed.undecided else relaxed.low_s
+    if found.programme is None or found.x is None:
+        best = _volume(problem.replace(objective="volume"), grid, options)
+        proven = relaxed.x is None and not relaxed.undecided and best.bound < asked * (1 - 1e-6)
+        if proven:
+            text = f"{(asked - best.bound) / 1e9:.6g} GB cannot be delivered in time"
+            return replace(best, bound=math.inf, message=text, infeasible=True)
+        return replace(best, bound=low, message="no plan was found that delivers all bytes")
+    moves = read(found.programme, found.x)
+    text = f"the end is known to {found.high_s - low:.3g} s"
+    return Answer(moves, low, (), found.backend, text, limit=found.limit)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _End:
+    """The least end over an expansion: not by `low_s`, by `high_s` with the vector `x`."""
+
+    low_s: float
+    high_s: float
+    programme: PassProgramme | None
+    x: NDArray[np.float64] | None
+    backend: str
+    limit: Limit | None
+    undecided: bool
+
+
+def _least_end(
+    problem: PassProblem, expansion: Expansion, options: SolveOptions, *, outer: bool
+) -> _End:
+    enough = sum(row.volume_bytes for row in problem.demands) * (1 - 1e-9)
 
     def by(until_s: float) -> tuple[PassProgramme, NDArray[np.float64] | None, RawResult]:
-        found = build(problem, grid.inner, until_s=until_s)
+        found = build(problem, expansion, until_s=until_s, outer=outer)
         raw = _solved(found, options)
         whole = raw.x is not None and found.sent_bytes(raw.x).sum() >= enough
         return found, raw.x if whole else None, raw
 
-    found, x, raw = by(math.inf)
+    best, x, raw = by(math.inf)
+    ends = np.unique(np.concatenate([[0.0], expansion.start_s, expansion.end_s]))
+    low, high, limit = float(ends[0]), float(ends[-1]), raw.limit
     if x is None:
-        best = _volume(problem.replace(objective="volume"), grid, options)
-        missing = asked - best.bound
-        text = f"{missing / 1e9:.6g} GB cannot be delivered in time"
-        proven = raw.reason is Reason.OPTIMAL and missing > 1e-6 * asked
-        return replace(best, bound=math.inf, message=text, infeasible=proven)
-    ends = np.unique(np.concatenate([grid.inner.start_s, grid.inner.end_s]))
-    low, high = float(ends[0]), float(ends[-1])
-    best_moves, limit = read(found, x), raw.limit
+        return _End(low, math.inf, None, None, raw.backend, limit, raw.reason is not Reason.OPTIMAL)
+    undecided = False
     while high - low > max(1e-6 * abs(high), 1e-3) and limit is None:
         middle = 0.5 * (low + high)
-        found, x, raw = by(middle)
-        limit = Limit.INTERRUPT if raw.limit is Limit.INTERRUPT else None
-        if x is None:
+        found, shorter, raw = by(middle)
+        if shorter is not None:
+            high, best, x = middle, found, shorter
+        elif raw.reason is Reason.OPTIMAL:
             low = middle
-        else:
-            high, best_moves = middle, read(found, x)
-    bound = low if grid.inner.exact else 0.0
-    text = f"the end is known to {high - low:.3g} s"
-    return Answer(best_moves, bound, (), raw.backend, text, limit=limit)
+        else:  # nothing is known of this end: stop with what is
+            undecided, limit = low == float(ends[0]), raw.limit
+            break
+    return _End(low, high, best, x, raw.backend, limit, undecided)

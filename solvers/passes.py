@@ -24,7 +24,7 @@ from .pass_flows import (
     volume_alone,
 )
 from .pass_lp import LARGEST, programme
-from .result import Reason, SolveResult
+from .result import Limit, Reason, SolveResult
 
 
 def solve_passes(problem: PassProblem, options: SolveOptions) -> SolveResult[PassSchedule]:
@@ -48,19 +48,24 @@ def _answer(problem: PassProblem, options: SolveOptions) -> Answer:
         if answer is not None:
             return answer
     grid = grid_of(problem, options.method)
+    road = {"volume": volume, "priority": priority, "completion": completion}
     if _is_flow(problem, grid):
-        road = {"volume": volume, "priority": priority, "completion": completion}
         found = road[problem.objective](problem, grid)
         return replace(found, method=f"maximum flow over {grid.method}")
-    return programme(problem, grid, options)
+    answer = programme(problem, grid, options)
+    if not len(answer.moves) and answer.limit is Limit.TIME and _is_flow(problem, grid, many=True):
+        # The programme ran out of time: the commodities one after another give a plan.
+        found = road[problem.objective](problem, grid)
+        return replace(found, method=f"maximum flows over {grid.method}", limit=Limit.TIME)
+    return answer
 
 
-def _is_flow(problem: PassProblem, grid: Grid) -> bool:
-    """Whether maximum flows answer: one network, or several too large for one programme."""
+def _is_flow(problem: PassProblem, grid: Grid, *, many: bool = False) -> bool:
+    """Whether maximum flows answer: one network, or `many` that are too large for a programme."""
     if problem.energy is not None or not is_network(problem, grid.inner):
         return False
     groups = len(commodities(problem))
-    return groups == 1 or groups * len(grid.inner.contact) > LARGEST
+    return many or groups == 1 or groups * len(grid.inner.contact) > LARGEST
 
 
 def _judged(
@@ -74,10 +79,10 @@ def _judged(
     sign = 1 if problem.objective == "completion" else -1
     better = sign * (answer.bound - objective) / max(abs(objective), 1e-9)
     reason, message = Reason.FEASIBLE, answer.message
-    if wrong:
-        reason, message = Reason.ERROR, f"the schedule breaks a rule: {wrong[0]}"
-    elif answer.infeasible:
+    if answer.infeasible:
         reason = Reason.INFEASIBLE
+    elif wrong:
+        reason, message = Reason.ERROR, f"the schedule breaks a rule: {wrong[0]}"
     elif better > 1e-6:
         reason = Reason.ERROR
         message = f"the bound {answer.bound:.9g} is worse than the schedule's {objective:.9g}"

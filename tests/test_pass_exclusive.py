@@ -364,6 +364,27 @@ def test_nothing_to_choose() -> None:
     assert grid.volume_bytes == 0.0
 
 
+def test_contacts_without_limit_count_too() -> None:
+    contacts = [("s0", "g", 0, 50, 1.0), ("s0", "g1", 0, 10, 1.0), ("s1", "g1", 0, 20, 1.0)]
+    demands = [Demand(name, name, "ground", 30 * UNIT) for name in ("s0", "s1")]
+    for kept, truth in ((contacts, 50), (contacts[1:], 30)):
+        task = problem_of([*kept, ("g", "s0", 0, 1, 1.0)], demands, {"g": 1}, 10)
+        found = choose(task, iterations=500)
+        assert found.worth == pytest.approx(truth * UNIT)
+        assert choose_on_grid(task).volume_bytes == pytest.approx(truth * UNIT)
+        assert check(task, found.intervals).objective == pytest.approx(truth * UNIT)
+
+
+def test_cp_sat_begins_where_the_search_ended() -> None:
+    problem = busy_day(120.0, 0.5)
+    found = choose(problem, iterations=4000)
+    grid = choose_on_grid(problem, start=found.intervals, blocks=2, time_limit_s=4.0)
+    # Two ends of each interval are rounded to the grid.
+    assert grid.volume_bytes >= found.worth - 2 * UNIT * len(found.intervals.contact)
+    assert grid.intervals is not None
+    assert check(problem, grid.intervals).objective >= grid.volume_bytes * (1 - 1e-9)
+
+
 def test_an_interrupt_and_a_clock_keep_the_best() -> None:
     problem = busy_day(300.0, 0.5)
     asked = 0

@@ -278,3 +278,45 @@ def test_re_planning_takes_new_demands_and_refuses_nonsense() -> None:
         with pytest.raises(ow.InputError) as error:
             replan(schedule, 100.0, **wrong)
         assert message in str(error.value)
+
+
+# -- batteries ------------------------------------------------------------------------------------
+def sunny(battery: ow.Battery, objective: str = "volume", volume: float = 1e9) -> ow.PassProblem:
+    """A slow station in view for 100 s, a fast one for the 20 s in the middle."""
+    plan = ow.ContactPlan.from_contacts(
+        [ow.Contact("s", "g1", 0, 100, RATE), ow.Contact("s", "g2", 40, 60, 10 * RATE)],
+        epoch=EPOCH,
+        nodes={"s": "orbital", "g1": "ground", "g2": "ground"},
+    )
+    demand = ow.Demand("a", "s", "ground", volume)
+    return ow.PassProblem(
+        plan, [demand], objective=objective, antennas={"g1": 1, "g2": 1}, energy={"s": battery}
+    )
+
+
+def test_a_satellite_that_waits_for_charge_beats_one_that_sends_evenly() -> None:
+    # 5 W in, 10 W out: 200 J by second 40 and 100 J until 60, so the fast station can be served
+    # all its 20 s (200 MB, 200 J) and the slow one with the 300 J that are left: 30 MB.
+    problem = sunny(ow.Battery(capacity_j=1000, initial_j=0, solar_w=5, transmit_w=10))
+    result = ow.solve(problem)
+    schedule = result.require()
+    assert schedule.violations() == ()
+    assert result.objective == pytest.approx(230e6, rel=1e-6)
+    assert result.bound >= 230e6 * (1 - 1e-6)
+    late = ow.solve(
+        problem.replace(objective="completion", demands=[ow.Demand("a", "s", "ground", 150e6)])
+    )
+    # By second T the Sun gives 5 T J, the fast station takes 10 (T - 40) of them, and the slow one
+    # gets a second for every 10 J that are left: 10 (T - 40) + (5 T - 10 (T - 40)) / 10 = 150 MB.
+    assert late.require().violations() == ()
+    assert late.objective == pytest.approx(510 / 9.5, abs=0.01)
+    assert late.bound <= 510 / 9.5 + 1e-6
+
+
+def test_a_base_load_that_drains_a_battery_is_an_answer() -> None:
+    battery = ow.Battery(capacity_j=100, solar_w=1, base_w=50, transmit_w=10)
+    for objective in ("volume", "completion", "priority"):
+        result = ow.solve(sunny(battery, objective))
+        assert result.reason is ow.Reason.INFEASIBLE
+        assert "battery" in result.message
+        assert result.solution is None
