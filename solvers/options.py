@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..formulations.partition.outcome import Watch
 
 #: Names that `SolveOptions.backend` takes.
-BACKENDS = ("highs", "cp-sat", "pdlp", "glop", "pyomo")
+BACKENDS = ("highs", "highs-ipm", "cp-sat", "pdlp", "glop", "pyomo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class SolveOptions:
     relative_gap : float
         Stop as soon as ``abs(objective - bound) / max(abs(objective), 1e-9)`` is this small.
     backend : str, optional
-        ``highs``, ``cp-sat``, ``pdlp``, ``glop`` or ``pyomo`` for the linear models; None lets the
-        road choose (HiGHS).
+        ``highs``, ``highs-ipm`` (interior point, then crossover), ``cp-sat``, ``pdlp``, ``glop``
+        or ``pyomo`` for the linear models; None lets the road choose (HiGHS).
     method : str, optional
         Force a road by name; None lets `solve` choose by the shape of the problem.
     threads, seed : int

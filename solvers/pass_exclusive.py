@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.partition.outcome import Watch
+from ..formulations.passes import PassProblem, PassSchedule, Transfers
 from ..formulations.passes.exclusive import choose, restrict
 from .exclusive_cp import choose_on_grid
 from .options import SolveOptions
-from .pass_flows import Answer
+from .pass_answer import Answer
 from .result import Limit
 
 #: Weight of a byte of a class of priority over one of the next.
@@ -23,7 +24,8 @@ _CLASS_WEIGHT = 100.0
 def exclusive(
     problem: PassProblem,
     options: SolveOptions,
-    answer: Callable[[PassProblem, SolveOptions], Answer],
+    watch: Watch,
+    answer: Callable[[PassProblem, SolveOptions, Watch], Answer],
 ) -> Answer:
     """Solve a problem whose antennas serve one contact at a time.
 
@@ -34,7 +36,10 @@ def exclusive(
     """
     began = time.perf_counter()
     shared = problem.replace(setup_s=0.0, teardown_s=0.0)
-    bound = answer(shared, replace(options, method=None, backend=None))
+    silent = Watch(options.time_limit_s, options.relative_gap)
+    bound = answer(shared, replace(options, method=None, backend=None), silent)
+    if bound.limit is Limit.INTERRUPT:  # nothing is chosen yet
+        return replace(bound, moves=Transfers.empty())
     rank = np.array([row.priority for row in problem.demands])
     worth = _CLASS_WEIGHT ** (rank.max() - rank) if problem.objective == "priority" else None
     most = options.time_limit_s - (time.perf_counter() - began)
@@ -45,6 +50,10 @@ def exclusive(
         share = 0.45 if repairs else 0.9
         return time.perf_counter() - began > options.time_limit_s * share
 
+    def better(value: float, most: float) -> None:
+        if problem.objective == "volume":  # else worths are no bytes
+            watch.state(objective=value, bound=min(bound.bound, most))
+
     chosen = choose(
         problem,
         fractional=bound.moves,
@@ -52,6 +61,7 @@ def exclusive(
         seed=options.seed,
         iterations=2**62 if math.isfinite(most) else 2_000_000,
         expired=expired,
+        on_better=better,
     )
     intervals = chosen.intervals
     if repairs and not chosen.interrupted and chosen.worth < chosen.bound * (1 - 1e-9):
@@ -66,7 +76,7 @@ def exclusive(
         if grid.intervals is not None and grid.volume_bytes > chosen.worth:
             intervals = grid.intervals
     easy = restrict(problem, intervals)
-    inner = answer(easy.problem, replace(options, method=None, backend=None))
+    inner = answer(easy.problem, replace(options, method=None, backend=None), silent)
     moves = easy.back(inner.moves)
     limit = Limit.INTERRUPT if chosen.interrupted else Limit.TIME if expired() else None
     text = f"antennas chosen in {chosen.iterations:,} steps; the bound shares antennas by time"

@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..formulations.passes import PassProblem, Transfers
+from ..formulations.partition.outcome import Watch
+from ..formulations.passes import PassProblem, PassSchedule, Transfers
 from ..formulations.passes.energy import eclipse_cuts
 from ..formulations.passes.expansion import Expansion, by_events, by_slots
+from ..formulations.passes.flows import is_network
 from ..formulations.passes.lp import PassProgramme, build, read
 from .backends import RawResult, solve_model
 from .options import SolveOptions
-from .pass_flows import SLOTS_S, Answer, Grid
+from .pass_answer import Answer
+from .pass_grid import SLOTS_S, Grid
+from .pass_sequences import together
 from .result import Limit, Reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Columns (pieces times commodities) beyond which commodities go one after another instead.
+#: Columns beyond which commodities go one after another instead.
 LARGEST = 400_000
 
+#: Columns from which several commodities are solved by the interior point: there the simplex
+#: takes minutes where it takes seconds.
+INTERIOR = 20_000
 
 #: Cells of the slots that bound a problem with batteries, and events at which such a satellite's
 #: contacts are all cut.
@@ -33,7 +40,9 @@ class _Infeasible(Exception):
     """No vector satisfies the rows: with batteries, base loads alone may drain one."""
 
 
-def programme(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
+def programme(
+    problem: PassProblem, grid: Grid, options: SolveOptions, watch: Watch | None = None
+) -> Answer:
     """Solve as a linear programme over the grid's expansion; the bound is its relaxation's.
 
     With batteries the events are not exact: a piece draws evenly, where a real schedule may wait
@@ -44,11 +53,12 @@ def programme(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer
         span = float(problem.plan.duration_s or 0.0) * len(problem.plan.nodes)
         fits = [slot for slot in SLOTS_S if span / slot <= _BOUND_CELLS]
         slot = fits[0] if fits else max(SLOTS_S[-1], span / _BOUND_CELLS)
-        grid = Grid(events, by_slots(problem, slot, inner=False), grid.method)
+        loose = by_slots(problem, slot, inner=False)
+        grid = Grid(events, lambda: loose, grid.method)
     road = {"volume": _volume, "priority": _priority, "completion": _completion}
     method = f"linear programme over {grid.method}"
     try:
-        return replace(road[problem.objective](problem, grid, options), method=method)
+        return replace(road[problem.objective](problem, grid, options, watch), method=method)
     except _Infeasible:
         text = "no schedule keeps every battery above its floor, not even an idle one"
         bound = math.inf if problem.objective == "completion" else 0.0
@@ -65,6 +75,8 @@ def _energy_cuts(problem: PassProblem) -> NDArray[np.float64]:
 
 
 def _solved(found: PassProgramme, options: SolveOptions) -> RawResult:
+    if options.backend is None and len(found.strands) > 1 and found.model.num_columns >= INTERIOR:
+        options = replace(options, backend="highs-ipm")
     raw = solve_model(found.model, options)
     if raw.reason is Reason.INFEASIBLE:
         raise _Infeasible
@@ -73,19 +85,37 @@ def _solved(found: PassProgramme, options: SolveOptions) -> RawResult:
     return raw
 
 
-def _volume(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
+def _volume(
+    problem: PassProblem, grid: Grid, options: SolveOptions, watch: Watch | None = None
+) -> Answer:
     found = build(problem, grid.inner)
     raw = _solved(found, options)
     moves = Transfers.empty() if raw.x is None else read(found, raw.x)
     bound = -raw.bound * found.unit_bytes
-    if not grid.outer.exact:
+    asked = sum(row.volume_bytes for row in problem.demands)
+    if watch is not None:
+        watch.state(
+            objective=float(PassSchedule(problem, moves).delivered.sum()),
+            bound=float(min(bound, asked)),
+        )
+    if raw.limit is Limit.INTERRUPT:
+        bound = asked if grid.inner is not grid.outer else bound
+    elif not grid.outer.exact:
         outer = build(problem, grid.outer, outer=True)
         bound = -_solved(outer, options).bound * outer.unit_bytes
-    asked = sum(row.volume_bytes for row in problem.demands)
-    return Answer(moves, min(bound, asked), (), raw.backend, limit=raw.limit)
+    return Answer(moves, min(bound, asked), _words(problem, grid), raw.backend, limit=raw.limit)
 
 
-def _priority(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
+def _words(problem: PassProblem, grid: Grid) -> tuple[str, ...]:
+    """What binds all commodities taken as one; a programme has no cut of its own."""
+    if problem.energy is not None or not is_network(problem, grid.inner):
+        return ()
+    return together(problem, grid)[1]
+
+
+def _priority(
+    problem: PassProblem, grid: Grid, options: SolveOptions, watch: Watch | None = None
+) -> Answer:
     """One class after another, the bytes of earlier ones held."""
     found = build(problem, grid.inner)
     secured: dict[int, float] = {}
@@ -93,22 +123,35 @@ def _priority(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer
     rank = np.array([row.priority for row in problem.demands])
     for p in np.unique(rank).tolist():
         raw = _solved(found.stage(p, secured), options)
-        if raw.x is None:
+        if raw.x is not None:
+            x = raw.x
+            secured[p] = float(found.sent_bytes(x)[rank == p].sum())
+            if watch is not None:
+                watch.state(objective=sum(secured.values()))
+        if raw.x is None or raw.limit is not None:
             break
-        x = raw.x
-        secured[p] = float(found.sent_bytes(x)[rank == p].sum())
     moves = Transfers.empty() if x is None else read(found, x)
-    bound = _volume(problem.replace(objective="volume"), grid, options).bound
+    limit = None if raw is None else raw.limit
+    if limit is Limit.INTERRUPT:
+        whole = Answer(moves, float(sum(row.volume_bytes for row in problem.demands)), (), "")
+    else:
+        whole = _volume(problem.replace(objective="volume"), grid, options)
     backend = "" if raw is None else raw.backend
-    return Answer(moves, bound, (), backend, limit=None if raw is None else raw.limit)
+    return replace(whole, moves=moves, backend=backend, limit=limit)
 
 
-def _completion(problem: PassProblem, grid: Grid, options: SolveOptions) -> Answer:
+def _completion(
+    problem: PassProblem, grid: Grid, options: SolveOptions, watch: Watch | None = None
+) -> Answer:
     """Bisection of the end: the least by which all bytes can be sent."""
     asked = sum(row.volume_bytes for row in problem.demands)
-    found = _least_end(problem, grid.inner, options, outer=False)
+    found = _least_end(problem, grid.inner, options, outer=False, watch=watch)
     exact = grid.outer is grid.inner
-    relaxed = found if exact else _least_end(problem, grid.outer, options, outer=True)
+    relaxed = found
+    if not exact and found.limit is not Limit.INTERRUPT:
+        relaxed = _least_end(problem, grid.outer, options, outer=True)
+    elif not exact:
+        relaxed = replace(found, undecided=True)
     low = 0.0 if relaxed.undecided else relaxed.low_s
     if found.programme is None or found.x is None:
         best = _volume(problem.replace(objective="volume"), grid, options)
@@ -136,7 +179,12 @@ class _End:
 
 
 def _least_end(
-    problem: PassProblem, expansion: Expansion, options: SolveOptions, *, outer: bool
+    problem: PassProblem,
+    expansion: Expansion,
+    options: SolveOptions,
+    *,
+    outer: bool,
+    watch: Watch | None = None,
 ) -> _End:
     enough = sum(row.volume_bytes for row in problem.demands) * (1 - 1e-9)
 
@@ -157,6 +205,8 @@ def _least_end(
         found, shorter, raw = by(middle)
         if shorter is not None:
             high, best, x = middle, found, shorter
+            if watch is not None:
+                watch.state(objective=high, bound=low)
         elif raw.reason is Reason.OPTIMAL:
             low = middle
         else:  # nothing is known of this end: stop with what is

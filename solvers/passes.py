@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..formulations.passes import PassProblem, PassSchedule
+import numpy as np
+
+from ..formulations.partition.outcome import Watch
+from ..formulations.passes import PassProblem, PassSchedule, Transfers
 from ..formulations.passes.flows import commodities, is_network
 from .options import SolveOptions
+from .pass_answer import Answer
 from .pass_exclusive import exclusive
 from .pass_flows import (
-    Answer,
-    Grid,
     completion,
     completion_soon,
-    grid_of,
     is_relayed,
     priority,
     volume,
     volume_alone,
 )
+from .pass_grid import Grid, grid_of
 from .pass_lp import LARGEST, programme
 from .result import Limit, Reason, SolveResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def solve_passes(problem: PassProblem, options: SolveOptions) -> SolveResult[PassSchedule]:
@@ -34,25 +40,29 @@ def solve_passes(problem: PassProblem, options: SolveOptions) -> SolveResult[Pas
     seconds); None chooses by size.
     """
     began = time.perf_counter()
-    answer = _answer(problem, options)
+    watch = Watch(options.time_limit_s, options.relative_gap, options.on_progress)
+    try:
+        answer = _answer(problem, options, watch)
+    except KeyboardInterrupt:
+        answer = _nothing(problem)
     return _judged(problem, answer, options, time.perf_counter() - began)
 
 
-def _answer(problem: PassProblem, options: SolveOptions) -> Answer:
+def _answer(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer:
     """The road that fits: the strongest first."""
     if problem.is_exclusive:
-        return exclusive(problem, options, _answer)
+        return exclusive(problem, options, watch, _answer)
     if problem.energy is None and options.method is None and is_relayed(problem):
         quick = {"volume": volume_alone, "completion": completion_soon}.get(problem.objective)
-        answer = quick(problem, options.relative_gap) if quick else None
+        answer = quick(problem, options.relative_gap, watch) if quick else None
         if answer is not None:
             return answer
     grid = grid_of(problem, options.method)
     road = {"volume": volume, "priority": priority, "completion": completion}
     if _is_flow(problem, grid):
-        found = road[problem.objective](problem, grid)
+        found = road[problem.objective](problem, grid, watch)
         return replace(found, method=f"maximum flow over {grid.method}")
-    answer = programme(problem, grid, options)
+    answer = programme(problem, grid, options, watch)
     if not len(answer.moves) and answer.limit is Limit.TIME and _is_flow(problem, grid, many=True):
         # The programme ran out of time: the commodities one after another give a plan.
         found = road[problem.objective](problem, grid)
@@ -60,12 +70,31 @@ def _answer(problem: PassProblem, options: SolveOptions) -> Answer:
     return answer
 
 
+def _nothing(problem: PassProblem) -> Answer:
+    """What an interrupt before the first plan leaves: the idle schedule."""
+    asked = float(sum(row.volume_bytes for row in problem.demands))
+    bound = 0.0 if problem.objective == "completion" else asked
+    text = "interrupted before a plan was found"
+    return Answer(Transfers.empty(), bound, (), "", text, method="none", limit=Limit.INTERRUPT)
+
+
 def _is_flow(problem: PassProblem, grid: Grid, *, many: bool = False) -> bool:
     """Whether maximum flows answer: one network, or `many` that are too large for a programme."""
     if problem.energy is not None or not is_network(problem, grid.inner):
         return False
-    groups = len(commodities(problem))
-    return many or groups == 1 or groups * len(grid.inner.contact) > LARGEST
+    groups = commodities(problem)
+    return many or len(groups) == 1 or _columns(problem, grid, groups) > LARGEST
+
+
+def _columns(problem: PassProblem, grid: Grid, groups: list[NDArray[np.int64]]) -> int:
+    """How many pieces of contacts the commodities have to choose from, all told."""
+    pieces = grid.inner.contact
+    if is_relayed(problem):
+        return len(groups) * len(pieces)
+    source = problem.plan.arrays["source"][pieces]
+    leaving = np.bincount(source, minlength=len(problem.plan.nodes))
+    sources = [{problem.plan.index(problem.demands[k].source) for k in part} for part in groups]
+    return int(sum(leaving[list(part)].sum() for part in sources))
 
 
 def _judged(

@@ -13,10 +13,12 @@ import numpy as np
 from ..formulations import checks
 from ..formulations.contacts import ContactPlan
 from ..formulations.passes import Demand, PassProblem, PassSchedule, Transfers
+from ..formulations.passes.event_cuts import pieces_by_events
 from ..formulations.passes.expansion import Expansion, by_events
 from ..formulations.passes.flows import commodities, is_network
 from .options import SolveOptions
-from .pass_flows import MOST_CELLS, one_by_one
+from .pass_grid import MOST_CELLS, MOST_PIECES
+from .pass_sequences import one_by_one
 from .passes import solve_passes
 from .result import Reason, SolveResult
 
@@ -258,14 +260,19 @@ def _around(problem: PassProblem, kept: Transfers, stays: Transfers, now: float)
     rest = _rest(problem, kept, now)
     if rest is None:
         return Transfers.empty()
-    expansion = by_events(rest.problem)
-    if len(expansion.begin_s) > MOST_CELLS:
+    relays = "kept"
+    if pieces_by_events(rest.problem) > MOST_PIECES:
+        relays = "dropped"
+        if pieces_by_events(rest.problem, relays) > MOST_PIECES:
+            return Transfers.empty()
+    expansion = by_events(rest.problem, relays=relays)
+    if len(expansion.begin_s) > MOST_CELLS and relays == "kept":
         expansion = by_events(rest.problem, relays="dropped")
     if not is_network(rest.problem, expansion):
         return Transfers.empty()
     pieces, periods = _left(rest.problem, expansion, stays)
     groups = commodities(rest.problem)
-    return rest.whole(one_by_one(rest.problem, expansion, groups, pieces, periods)[0])
+    return rest.whole(one_by_one(rest.problem, expansion, groups, pieces, periods).moves)
 
 
 def _left(problem: PassProblem, expansion: Expansion, stays: Transfers) -> tuple[Floats, Floats]:

@@ -125,9 +125,7 @@ class _Run:
         """Tell of a better schedule; whether the time is up or the gap is closed."""
         value = search.value
         if value != self.watch.objective:
-            self.watch.objective = value
-            if self.watch.on_progress is not None:
-                self.watch.on_progress(self.watch)
+            self.watch.state(objective=value)
         return self.watch.expired()
 
     def judge(self, *, interrupted: bool) -> SolveResult[TrackSchedule]:

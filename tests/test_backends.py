@@ -23,7 +23,7 @@ from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.result import Limit, Reason
 
 INTEGER = ("highs", "cp-sat", "pyomo")
-LINEAR = ("highs", "pdlp", "glop", "pyomo")
+LINEAR = ("highs", "highs-ipm", "pdlp", "glop", "pyomo")
 
 
 def knapsack(seed: int, unit: float = 1.0) -> LinearModel:

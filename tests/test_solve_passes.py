@@ -320,3 +320,85 @@ def test_a_base_load_that_drains_a_battery_is_an_answer() -> None:
         assert result.reason is ow.Reason.INFEASIBLE
         assert "battery" in result.message
         assert result.solution is None
+
+
+def many_deadlines(objective: str) -> ow.PassProblem:
+    """Demands of one satellite each with a deadline of its own: as many commodities."""
+    nodes = {"s0": "orbital", "s1": "orbital", "g0": "ground"}
+    contacts = [ow.Contact(f"s{k}", "g0", 100 * k, 100 * k + 400, RATE) for k in range(2)]
+    plan = ow.ContactPlan.from_contacts(contacts, epoch=EPOCH, nodes=nodes)
+    demands = [
+        ow.Demand(f"d{k}", f"s{k % 2}", "ground", 60e6, deadline_s=150.0 + 60 * k, priority=k % 3)
+        for k in range(6)
+    ]
+    return ow.PassProblem(plan, demands, objective=objective, antennas={"g0": 1})
+
+
+def test_the_interior_point_finds_the_same_optimum() -> None:
+    problem = many_deadlines("volume")
+    one, other = (ow.solve(problem, backend=name) for name in ("highs", "highs-ipm"))
+    assert one.reason is other.reason is ow.Reason.OPTIMAL
+    assert one.objective == pytest.approx(other.objective, rel=1e-7)
+
+
+@pytest.mark.parametrize("objective", ["volume", "priority", "completion"])
+def test_long_work_tells_how_far_it_is(objective: str) -> None:
+    seen: list[float] = []
+    result = ow.solve(
+        many_deadlines(objective), on_progress=lambda watch: seen.append(watch.objective)
+    )
+    assert seen
+    if objective == "completion":
+        assert all(value >= result.bound * (1 - 1e-9) for value in seen if math.isfinite(value))
+    else:
+        assert max(seen) <= result.objective * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("reports", [1, 3, 5])
+def test_an_interrupt_keeps_the_commodities_that_are_planned(
+    monkeypatch: pytest.MonkeyPatch, reports: int
+) -> None:
+    monkeypatch.setattr("orbweave.solvers.passes.LARGEST", 0)  # one after another
+    problem, heard = many_deadlines("volume"), [0]
+
+    def interrupt(_: object) -> None:
+        heard[0] += 1
+        if heard[0] == reports:
+            raise KeyboardInterrupt
+
+    result = ow.solve(problem, on_progress=interrupt)
+    assert result.limit is ow.Limit.INTERRUPT
+    whole = ow.solve(problem)
+    assert 0 < result.objective <= whole.objective * (1 + 1e-9)
+    assert result.bound >= whole.objective * (1 - 1e-9)
+    assert not result.require().violations()
+
+
+def test_an_interrupted_search_for_the_end_keeps_a_plan_that_delivers_all() -> None:
+    rng = np.random.default_rng(5)
+    plan = random_plan(rng, ring=False)
+    demands = [ow.Demand(f"d{k}", f"s{k}", "ground", 20e6) for k in range(4)]
+    ground = {node.name: 1 for node in plan.nodes if node.kind == "ground"}
+    problem = ow.PassProblem(plan, demands, objective="completion", antennas=ground)
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    result, best = ow.solve(problem, on_progress=interrupt), ow.solve(problem)
+    assert result.limit is ow.Limit.INTERRUPT
+    assert result.bound <= best.objective <= result.objective
+    assert sum(result.require().delivered_bytes.values()) == pytest.approx(80e6)
+
+
+def test_a_plan_too_fine_for_events_falls_to_slots_that_carry_something(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = many_deadlines("volume").replace(
+        demands=[ow.Demand(f"d{k}", f"s{k}", "ground", 200e6) for k in range(2)]
+    )
+    exact = ow.solve(problem)
+    monkeypatch.setattr("orbweave.solvers.pass_grid.MOST_PIECES", 0)
+    slots = ow.solve(problem)
+    assert "slots of 10 s" in slots.method
+    assert slots.objective <= exact.objective * (1 + 1e-9) <= slots.bound * (1 + 2e-9)
+    assert slots.objective > 0.9 * exact.objective

@@ -101,6 +101,12 @@ class Watch:
             self.bound = float(bound)
             self._tell()
 
+    def state(self, *, objective: float | None = None, bound: float | None = None) -> None:
+        """Report where a search that keeps its own best stands, in whichever direction it works."""
+        self.objective = self.objective if objective is None else float(objective)
+        self.bound = self.bound if bound is None else float(bound)
+        self._tell()
+
     def _tell(self) -> None:
         if self.on_progress is not None:
             self.on_progress(self)

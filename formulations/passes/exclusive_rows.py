@@ -15,8 +15,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from .event_cuts import collects, useful
 from .exclusive_kernel import Rows, Sweep, Uses
-from .expansion import collects, useful
 from .problem import PassProblem
 from .transfers import Transfers
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .event_cuts import always, collects, event_cuts, useful
 from .problem import PassProblem
 
 if TYPE_CHECKING:
@@ -93,23 +94,6 @@ class Expansion:
         return int(low) + max(k, 0) if high > low else -1
 
 
-def collects(problem: PassProblem) -> Bools:
-    """Nodes that are targets of every demand, so that nothing is ever passed on by them."""
-    always = np.ones(len(problem.plan.nodes), dtype=bool)
-    for row in {row.target: row for row in problem.demands}.values():
-        mine = np.zeros_like(always)
-        mine[problem.targets(row)] = True
-        always &= mine
-    return always
-
-
-def useful(problem: PassProblem) -> Bools:
-    """Contacts that may carry something: those that do not leave a node where all is delivered."""
-    rows = problem.plan.arrays
-    found: Bools = ~collects(problem)[rows["source"]] & (rows["rate_bps"] > 0)
-    return found
-
-
 def by_events(
     problem: PassProblem,
     extra_s: Floats | None = None,
@@ -130,38 +114,16 @@ def by_events(
         its own bytes: every flow is a schedule. Pooled, nodes joined by such contacts are one,
         at every time: every schedule is a flow, so the optimum is a bound.
     """
-    rows = problem.plan.arrays
-    carries = useful(problem) & (rows["start_s"] < until_s)
-    home = np.arange(len(problem.plan.nodes))
-    if relays != "kept":
-        passing = carries & ~collects(problem)[rows["target"]]
-        carries &= ~passing
-        if relays == "pooled":
-            home = _pools(rows["source"][passing], rows["target"][passing], len(home))
-    chosen = np.flatnonzero(carries)
-    start, end = rows["start_s"][chosen], np.minimum(rows["end_s"][chosen], until_s)
+    cut = event_cuts(problem, extra_s, until_s, relays)
+    rows, chosen, end, home = problem.plan.arrays, cut.chosen, cut.end_s, cut.home
+    if cut.station is None:
+        return _on_grid(problem, chosen, end, cut.groups[0][1], inner=True, exact=True)
+    start, station = rows["start_s"][chosen], cut.station
     limited = np.isfinite(problem.antenna_count)
-    mixed = problem.uses_antenna[chosen]
     ends = np.stack([rows["source"][chosen], rows["target"][chosen]], axis=1)
-    shares = limited[ends] & mixed[:, None]
-    everywhere = _always(problem, extra_s)
-    separable = collects(problem)[ends[:, 1]].all() and (shares.sum(1) <= 1).all()
-    if not separable:
-        cuts = np.unique(np.concatenate([start, end, everywhere]))
-        return _on_grid(problem, chosen, end, cuts, inner=True, exact=True)
-    # Each contact has at most one end with events of its own; others are cut at `everywhere` only.
-    station = np.where(shares[:, 1], ends[:, 1], np.where(shares[:, 0], ends[:, 0], -1))
+    at_target = (station >= 0) & (station == ends[:, 1])
     parts = [np.empty((0, 3))]
-    order = np.argsort(station, kind="stable")
-    bounds = np.searchsorted(station[order], np.arange(-1, len(limited) + 1))
-    for node in range(-1, len(limited)):
-        mine = order[bounds[node + 1] : bounds[node + 2]]
-        if not len(mine):
-            continue
-        cuts = everywhere
-        if node >= 0:
-            cuts = np.unique(np.concatenate([start[mine], end[mine], everywhere]))
-        parts.append(_pieces(mine, start[mine], end[mine], cuts))
+    parts += [_pieces(mine, start[mine], end[mine], cuts) for mine, cuts in cut.groups]
     piece = np.concatenate(parts)
     row = piece[:, 0].astype(np.int64)
     low, high = piece[:, 1], piece[:, 2]
@@ -174,7 +136,7 @@ def by_events(
     first = np.searchsorted(key[:, 0], np.arange(len(limited) + 1))
     tail = _find(key, node, low)
     period, period_node, period_s, period_start = _periods(
-        problem, station[row], low, high, np.where(shares[row, 1], 1, 0)
+        problem, station[row], low, high, at_target[row].astype(np.int64)
     )
     return Expansion(
         first,
@@ -194,17 +156,6 @@ def by_events(
     )
 
 
-def _pools(source: Ints, target: Ints, nodes: int) -> Ints:
-    """The first node of each group of nodes joined by contacts, shape (nodes,)."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_array((np.ones(len(source)), (source, target)), shape=(nodes, nodes))
-    _, group = connected_components(links, directed=False)
-    _, first = np.unique(group, return_index=True)
-    return np.asarray(first[group], dtype=np.int64)
-
-
 def by_slots(
     problem: PassProblem, slot_s: float, *, inner: bool, until_s: float = np.inf
 ) -> Expansion:
@@ -216,18 +167,9 @@ def by_slots(
     first = min(rows["start_s"][chosen].min(initial=0.0), 0.0)
     low = np.floor(first / slot_s)
     cuts = np.arange(low, np.ceil(last / slot_s) + 1) * slot_s
-    inside = _always(problem, None)
+    inside = always(problem, None)
     cuts = np.union1d(cuts, inside[(inside > cuts[0]) & (inside < cuts[-1])])
     return _on_grid(problem, chosen, end, cuts, inner=inner, exact=False)
-
-
-def _always(problem: PassProblem, extra_s: Floats | None) -> Floats:
-    """Cuts for all contacts: releases and deadlines."""
-    times = [row.release_s for row in problem.demands] + [row.deadline_s for row in problem.demands]
-    found = np.array(times)
-    if extra_s is not None:
-        found = np.concatenate([found, extra_s])
-    return np.unique(found[np.isfinite(found)])
 
 
 def _pieces(row: Ints, start: Floats, end: Floats, cuts: Floats) -> Floats:

@@ -29,7 +29,8 @@ import numpy as np
 
 from ..flow import FlowNetwork
 from ..space.compiled import kernel
-from .expansion import Expansion, collects
+from .event_cuts import collects
+from .expansion import Expansion
 from .problem import PassProblem
 from .transfers import Transfers
 

@@ -23,6 +23,7 @@ __all__ = ["Hooks", "RawResult", "solve_model"]
 #: Backend to file; `mathopt` serves three solvers.
 _FILES = {
     "highs": "highs",
+    "highs-ipm": "highs",
     "cp-sat": "mathopt",
     "pdlp": "mathopt",
     "glop": "mathopt",
@@ -57,7 +58,7 @@ def solve_model(
     ImportError
         If the backend's package is missing.
     ValueError
-        If a solver for linear programmes (PDLP, GLOP) is given integer columns.
+        If a solver for linear programmes (the interior point, PDLP, GLOP) is given integer columns.
     """
     name = options.backend or "highs"
     module = importlib.import_module(f".{_FILES[name]}", __name__)
