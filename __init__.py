@@ -31,6 +31,7 @@ from .adapters import (
     write_tle,
 )
 from .adapters.device_graphs import read_msr, read_pipedream
+from .adapters.route_scenario import RouteScenario, read_route_scenario
 from .distributed import (
     DistributedPartition,
     LatencyEstimate,
@@ -40,6 +41,14 @@ from .distributed import (
     Validation,
 )
 from .formulations.checks import InputError, UnknownNameError
+from .formulations.compression.aggregation import FedAsync, FedAvg, FedBuff
+from .formulations.compression.budgets import keep_ratio_for, most_message_bytes
+from .formulations.compression.codec import Compressor, decompress, decompress_tree
+from .formulations.compression.cursor import WireError
+from .formulations.compression.outbox import Outbox
+from .formulations.compression.robust import Median, TrimmedMean
+from .formulations.compression.staleness import Constant, Hinge, Polynomial
+from .formulations.compression.updates import Outcome, Receipt, Update
 from .formulations.contacts import Contact, ContactPlan, PlanNode
 from .formulations.link_budgets import (
     KA_BAND_DOWNLINK,
@@ -57,6 +66,19 @@ from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.passes import Demand, PassProblem, PassSchedule, Transfers
 from .formulations.passes.battery import Battery
 from .formulations.profile import LayerProfile, ModelProfile
+from .formulations.routing.earliest import earliest_arrivals, latest_departures
+from .formulations.routing.ground import GroundAccess
+from .formulations.routing.hypatia import hypatia_mesh
+from .formulations.routing.mesh import Mesh
+from .formulations.routing.problem import RouteProblem
+from .formulations.routing.snapshot_answers import ForwardingStates, SnapshotPaths
+from .formulations.routing.snapshots import (
+    forwarding_states,
+    forwarding_stream,
+    snapshot_paths,
+    snapshot_stream,
+)
+from .formulations.routing.solution import Hop, Route
 from .formulations.satellites import Satellite
 from .formulations.space.earth import EarthRotation
 from .formulations.space.eclipses import EclipseTable, eclipses
@@ -92,6 +114,8 @@ __all__ = [
     "X_BAND_DOWNLINK",
     "Accuracy",
     "Battery",
+    "Compressor",
+    "Constant",
     "Constellation",
     "Contact",
     "ContactPlan",
@@ -99,9 +123,16 @@ __all__ = [
     "DistributedPartition",
     "EarthRotation",
     "EclipseTable",
+    "FedAsync",
+    "FedAvg",
+    "FedBuff",
     "FixedLink",
+    "ForwardingStates",
+    "GroundAccess",
     "GroundLinks",
     "GroundStation",
+    "Hinge",
+    "Hop",
     "InputError",
     "IslTable",
     "IslTopology",
@@ -113,10 +144,14 @@ __all__ = [
     "Limit",
     "Link",
     "Maintenance",
+    "Median",
+    "Mesh",
     "ModelProfile",
     "Network",
     "Node",
     "OrbitFinding",
+    "Outbox",
+    "Outcome",
     "Partition",
     "PartitionOptimizer",
     "PartitionProblem",
@@ -124,14 +159,20 @@ __all__ = [
     "PassSchedule",
     "PassTable",
     "PlanNode",
+    "Polynomial",
     "RadioLink",
     "Reason",
+    "Receipt",
     "Replan",
+    "Route",
+    "RouteProblem",
+    "RouteScenario",
     "Satellite",
     "Scenario",
     "ScheduleScenario",
     "Shell",
     "Site",
+    "SnapshotPaths",
     "SolveError",
     "SolveOptions",
     "SolveResult",
@@ -142,14 +183,26 @@ __all__ = [
     "TrackSchedule",
     "Training",
     "Transfers",
+    "TrimmedMean",
     "UnknownNameError",
+    "Update",
     "Validation",
     "ViewPeriod",
+    "WireError",
     "contact_plan",
+    "decompress",
+    "decompress_tree",
+    "earliest_arrivals",
     "eclipses",
+    "forwarding_states",
+    "forwarding_stream",
     "from_pyomo",
+    "hypatia_mesh",
     "inspect_orbits",
     "isl_windows",
+    "keep_ratio_for",
+    "latest_departures",
+    "most_message_bytes",
     "pareto",
     "passes",
     "plan_from_dataframe",
@@ -162,6 +215,7 @@ __all__ = [
     "read_onnx",
     "read_pipedream",
     "read_pytorch",
+    "read_route_scenario",
     "read_satnet",
     "read_scenario",
     "read_schedule_scenario",
@@ -170,6 +224,8 @@ __all__ = [
     "read_tensorflow",
     "read_tle",
     "replan",
+    "snapshot_paths",
+    "snapshot_stream",
     "solve",
     "station_providers",
     "stations",

@@ -23,6 +23,7 @@ from orbweave.adapters.progress import Progress
 from orbweave.adapters.scenario import Scenario, example_names, example_path, read_scenario
 from orbweave.adapters.tables import plan_text, profile_text, quantity
 from orbweave.cli_passes import add_passes, run_passes
+from orbweave.cli_route import add_route, run_route
 from orbweave.cli_schedule import add_schedule, run_schedule
 from orbweave.cli_solve import (
     BAD_INPUT,
@@ -170,6 +171,18 @@ def _parser() -> argparse.ArgumentParser:
     add_schedule(schedule)
     schedule.set_defaults(command=lambda arguments: run_schedule(arguments, _check_folder))
 
+    route = commands.add_parser(
+        "route",
+        help="find which way bytes go from one node to another, and how long it takes",
+        description="Read who sees whom; print the best route for a bundle, what else there is, "
+        "and how the shortest path changes over time.",
+        epilog=EXIT_CODES.format(what="route"),
+        formatter_class=style,
+        allow_abbrev=False,
+    )
+    add_route(route)
+    route.set_defaults(command=lambda arguments: run_route(arguments, _check_folder))
+
     profile = commands.add_parser(
         "profile",
         help="show what a model costs, layer by layer",
@@ -311,7 +324,7 @@ def _profile(arguments: argparse.Namespace) -> int:
 
 
 def _example(arguments: argparse.Namespace) -> int:
-    commands = ("plan", "passes", "schedule")
+    commands = ("plan", "passes", "schedule", "route")
     if arguments.name is None:
         for command in commands:
             print("\n".join(example_names(command)))

@@ -68,7 +68,7 @@ class Scenario:
 
 
 def example_names(command: str = "plan") -> tuple[str, ...]:
-    """Names of the embedded examples of a command: ``plan``, ``passes`` or ``schedule``."""
+    """Names of the embedded examples of a command: plan, passes, schedule or route."""
     return tuple(sorted(path.stem for path in _examples(command).glob("*.toml")))
 
 

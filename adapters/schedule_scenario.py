@@ -14,19 +14,14 @@ from typing import Any
 
 from ..formulations import checks
 from ..formulations.contacts import ContactPlan
-from ..formulations.instants import instant
 from ..formulations.network import KINDS
 from ..formulations.passes.battery import Battery
 from ..formulations.passes.problem import GROUND, PRIORITIES, Demand, PassProblem
-from ..formulations.space.plan import contact_plan
-from .contact_plans.files import read_contact_plan
+from .plan_source import PLAN_TABLES, plan_of
 from .scenario import SOLVE_KEYS
-from .space_scenario import TABLES as SPACE_TABLES
-from .space_scenario import space_from_tables
 from .toml_file import read_toml, table_of, within
 
-TABLES = (*SPACE_TABLES, "plan", "demands", "schedule", "solve")
-PLAN_KEYS = ("file", "format", "epoch", "nodes")
+TABLES = (*PLAN_TABLES, "demands", "schedule", "solve")
 SCHEDULE_KEYS = ("objective", "antennas", "storage_bytes", "setup_s", "teardown_s", "energy")
 
 
@@ -81,52 +76,13 @@ def read_schedule_scenario(
     with within(path, "solve"):
         for key in data.get("solve", {}):
             checks.known("key", key, SOLVE_KEYS)
-    plan, antennas = _plan(data, path, on_progress)
+    plan, space = plan_of(data, path, on_progress)
+    antennas = {} if space is None else {row.name: row.antennas for row in space.stations}
     demands = _demands(data.get("demands"), plan, path)
     with within(path, "schedule"):
         problem = _problem(plan, demands, antennas, data.get("schedule", {}))
     name = data.get("name", path.stem)
     return ScheduleScenario(name, path, problem, dict(data.get("solve", {})))
-
-
-def _plan(
-    data: Mapping[str, Any], path: Path, on_progress: Callable[[float], None] | None
-) -> tuple[ContactPlan, dict[str, int]]:
-    """The contact plan, and the antennas of its stations where they are known."""
-    if "plan" in data:
-        both = [key for key in SPACE_TABLES if key in data and key != "name"]
-        with within(path, "plan"):
-            if both:
-                checks.fail("plan", f"[plan] and [{both[0]}]", "one of them: a plan has it all")
-            return _plan_from_file(data["plan"], path.parent), {}
-    with within(path, ""):
-        if "constellation" not in data:
-            checks.fail("plan", None, "a table [plan], or tables [constellation], [window], ...")
-    space = space_from_tables(data, path)
-    plan = contact_plan(
-        space.constellation,
-        space.stations,
-        start=space.start,
-        duration_s=space.duration_s,
-        links=space.links,
-        isl=space.isl,
-        accuracy=space.accuracy,
-        on_progress=on_progress,
-    )
-    return plan, {station.name: station.antennas for station in space.stations}
-
-
-def _plan_from_file(table: Mapping[str, Any], folder: Path) -> ContactPlan:
-    for key in table:
-        checks.known("key", key, PLAN_KEYS)
-    options: dict[str, Any] = {key: table[key] for key in ("format",) if key in table}
-    if "epoch" in table:
-        options["epoch"] = instant("epoch", table["epoch"])
-    if "nodes" in table:
-        if not isinstance(table["nodes"], dict):
-            checks.fail("nodes", table["nodes"], "a table of kinds by name")
-        options["nodes"] = table["nodes"]
-    return read_contact_plan(folder / checks.text("file", table.get("file")), **options)
 
 
 def _demands(value: Any, plan: ContactPlan, path: Path) -> list[Demand]:

@@ -7,10 +7,13 @@ from typing import Any, overload
 from ..formulations import checks
 from ..formulations.partition import Partition, PartitionProblem
 from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.routing.problem import RouteProblem
+from ..formulations.routing.solution import Route
 from ..formulations.tracks import TrackProblem, TrackSchedule
 from .options import SolveOptions
 from .partition import solve_partition
 from .passes import solve_passes
+from .paths import solve_route
 from .result import SolveResult
 from .tracks import solve_tracks
 
@@ -27,12 +30,16 @@ def solve(
 def solve(
     problem: PassProblem, options: SolveOptions | None = None, **changes: Any
 ) -> SolveResult[PassSchedule]: ...
+@overload
+def solve(
+    problem: RouteProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[Route]: ...
 def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> SolveResult[Any]:
     """Solve a problem and say how far from optimal the answer can be.
 
     Parameters
     ----------
-    problem : PartitionProblem, PassProblem or TrackProblem
+    problem : PartitionProblem, PassProblem, TrackProblem or RouteProblem
     options : SolveOptions, optional
         Defaults: 60 s, relative gap 1e-6, one thread, seed 0.
     **changes
@@ -54,10 +61,11 @@ def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> 
         return solve_passes(problem, given)
     if isinstance(problem, TrackProblem):
         return solve_tracks(problem, given)
+    if isinstance(problem, RouteProblem):
+        return solve_route(problem, given)
     if not isinstance(problem, PartitionProblem):
-        checks.fail(
-            "problem", type(problem).__name__, "a PartitionProblem, a PassProblem or a TrackProblem"
-        )
+        kinds = "a PartitionProblem, PassProblem, TrackProblem or RouteProblem"
+        checks.fail("problem", type(problem).__name__, kinds)
     return solve_partition(problem, given)
 
 

@@ -19,6 +19,7 @@ FORBIDDEN = {
 }
 HEAVY = (
     "torch",
+    "flwr",
     "tensorflow",
     "keras",
     "onnx",

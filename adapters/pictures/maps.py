@@ -15,9 +15,8 @@ from ...formulations.space.earth import geodetic
 from ...formulations.space.ephemeris import ephemeris, node_step
 from ...formulations.space.passes import PassTable
 from ...formulations.stations import GroundStation
-from .coastlines import coastlines
+from .earth_map import draw_earth, draw_stations
 from .ground_tracks import ground_track
-from .labels import place_labels
 from .style import FAINT, GROUND, INK, ORBIT, new_axes
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Tracks drawn where the caller does not name satellites.
 MOST_TRACKS = 3
-COAST, GRID = "#c3ccd3", "#e9edf0"
 TRACKS = (ORBIT[0], "#b4582a", "#7d4f9e", *ORBIT[3:])
 
 #: Points on a visibility circle.
@@ -77,14 +75,14 @@ def draw_map(
     whole = table.constellation
     chosen = _chosen(whole, satellites)
     ax = ax if ax is not None else new_axes(10.5, 5.9)
-    _draw_earth(ax)
+    draw_earth(ax)
     radius = float(np.mean([row.semi_major_axis_m for row in whole.satellites]))
     _draw_circles(ax, table.stations, radius)
     many = len(whole) > len(chosen)
     _draw_positions(ax, table, chosen, many)
     for k, colour in zip(chosen, _cycle(len(chosen)), strict=True):
         _draw_track(ax, table, k, revolutions, colour)
-    _draw_stations(ax, table.stations)
+    draw_stations(ax, table.stations)
     longest = max(float(whole.satellites[k].period_s) for k in chosen) * revolutions
     minutes = min(longest, table.window.duration_s) / 60
     ax.set_title(
@@ -110,30 +108,6 @@ def _chosen(whole: Constellation, names: Sequence[str | int] | None) -> list[int
 
 def _cycle(count: int) -> list[str]:
     return [TRACKS[k % len(TRACKS)] for k in range(count)]
-
-
-# -- the Earth ------------------------------------------------------------------------------------
-def _draw_earth(ax: Axes) -> None:
-    """Coastlines and a graticule."""
-    from matplotlib.collections import LineCollection
-
-    coast = LineCollection(coastlines(), colors=COAST, linewidths=0.7, zorder=1, label="coastlines")
-    ax.add_collection(coast)
-    ax.set(xlim=(-180, 180), ylim=(-90, 90), aspect="equal")
-    east, north = range(-180, 181, 30), range(-90, 91, 30)
-    ax.set_xticks(list(east), [_degrees(k, "E", "W") for k in east])
-    ax.set_yticks(list(north), [_degrees(k, "N", "S") for k in north])
-    ax.grid(color=GRID, linewidth=0.7, zorder=0)
-    ax.set_axisbelow(True)
-    ax.tick_params(colors=INK, length=0, labelsize=8)
-    for spine in ax.spines.values():
-        spine.set_color(COAST)
-
-
-def _degrees(value: int, positive: str, negative: str) -> str:
-    if abs(value) == 180:  # it would stand on the corner's other label
-        return ""
-    return f"{abs(value)}°{'' if value == 0 else positive if value > 0 else negative}"
 
 
 # -- stations -------------------------------------------------------------------------------------
@@ -209,23 +183,6 @@ def _draw_circles(ax: Axes, stations: Sequence[GroundStation], radius_m: float) 
         label="circles",
     )
     ax.add_collection(outline, autolim=False)
-
-
-def _draw_stations(ax: Axes, stations: Sequence[GroundStation]) -> None:
-    east = np.array([(row.longitude_deg + 180) % 360 - 180 for row in stations])
-    north = np.array([row.latitude_deg for row in stations])
-    ax.scatter(
-        east,
-        north,
-        marker="^",
-        s=26,
-        color=GROUND[0],
-        edgecolor="white",
-        linewidth=0.6,
-        zorder=6,
-        label="stations",
-    )
-    place_labels(ax, east, north, [row.name for row in stations], GROUND[3])
 
 
 # -- satellites -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Pictures: plans and Pareto fronts; passes as timeline, map and sky; contact plans; schedules.
+"""Pictures: plans and Pareto fronts; passes, contact plans and schedules; meshes and paths.
 
 Matplotlib is imported when a picture is drawn; its extra is ``plot``.
 """
@@ -17,11 +17,14 @@ from ...formulations.files import write_bytes
 from ...formulations.partition.solution import Partition
 from ...formulations.partition.timeline import timeline
 from ...formulations.passes.schedule import PassSchedule
+from ...formulations.routing.mesh import Mesh
+from ...formulations.routing.snapshot_answers import SnapshotPaths
 from ...formulations.space.passes import PassTable
 from .fronts import draw_front
 from .gantt import draw_gantt
 from .gantt_lanes import gantt_lanes
 from .maps import draw_map
+from .meshes import draw_mesh, draw_snapshots
 from .passes import draw_contact_plan, draw_passes, pass_lanes, plan_lanes
 from .plans import draw_layers, draw_timeline, lanes_of
 from .skies import draw_sky
@@ -41,7 +44,8 @@ def plot(solution: Any, ax: Axes | None = None, **options: Any) -> Axes:
 
     Parameters
     ----------
-    solution : Partition, sequence of Partition, PassTable, ContactPlan or PassSchedule
+    solution : Partition, sequence of Partition, PassTable, ContactPlan, PassSchedule, Mesh or \
+SnapshotPaths
         A front is what `orbweave.pareto` returns, or a sequence of partitions.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure unless given.
@@ -52,7 +56,8 @@ def plot(solution: Any, ax: Axes | None = None, **options: Any) -> Axes:
         (with ``rows``, ``"station"`` or ``"satellite"``, and ``eclipses``, an EclipseTable),
         ``"map"`` (with ``satellites``, by name, and ``revolutions``) or ``"sky"`` (with
         ``number``, the row of the table). For a contact plan ``rows``: ``"link"``, ``"ground"`` or
-        ``"node"``; for a schedule ``rows``: ``"station"`` or ``"satellite"``.
+        ``"node"``; for a schedule ``rows``: ``"station"`` or ``"satellite"``. For a mesh (a map)
+        ``time_s`` and ``way``, names of nodes.
 
     Returns
     -------
@@ -99,6 +104,16 @@ def _(schedule: PassSchedule, ax: Axes | None = None, rows: str | None = None) -
     return draw_gantt(schedule, ax, rows)
 
 
+@plot.register(Mesh)
+def _(mesh: Mesh, ax: Axes | None = None, time_s: float = 0.0, way: Sequence[str] = ()) -> Axes:
+    return draw_mesh(mesh, ax, time_s, way)
+
+
+@plot.register(SnapshotPaths)
+def _(paths: SnapshotPaths, ax: Axes | None = None) -> Axes:
+    return draw_snapshots(paths, ax)
+
+
 @plot.register(tuple)
 @plot.register(list)
 def _(
@@ -112,7 +127,7 @@ def write_picture(solution: Any, path: str | Path, **options: Any) -> Path:
 
     Parameters
     ----------
-    solution : Partition, sequence of Partition, PassTable, ContactPlan or PassSchedule
+    solution
         A partition gives its timeline over its layers, anything else what `plot` draws.
     path : str or Path
     **options
@@ -152,6 +167,10 @@ def _size(solution: Any, options: Mapping[str, Any]) -> tuple[float, float]:
         return plan_lanes(solution, options.get("rows"))[1].size
     if isinstance(solution, PassSchedule):
         return gantt_lanes(solution, options.get("rows")).size
+    if isinstance(solution, Mesh):
+        return (10.5, 5.9)
+    if isinstance(solution, SnapshotPaths):
+        return (10.5, 4.2)
     if not isinstance(solution, PassTable):
         return (7.5, 4.8)
     kind = options.get("kind", "timeline")

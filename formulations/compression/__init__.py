@@ -1,0 +1,1 @@
+"""Compression of updates: how much each is squeezed, how it travels, and how late ones add up."""

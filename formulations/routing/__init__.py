@@ -1,0 +1,1 @@
+"""Routing: paths over links that come and go."""

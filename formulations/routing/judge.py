@@ -1,0 +1,67 @@
+"""Which rules of the plan a route breaks; nothing of how it was found is used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .problem import RouteProblem
+    from .solution import Hop, Route
+
+#: What may be off, as a share of the amounts at hand; times by so many seconds and this share.
+TOLERANCE, TOLERANCE_S, TIME_SHARE = 1e-9, 1e-9, 1e-12
+
+
+def broken_rules(route: Route) -> Iterator[str]:
+    """Every rule that one route breaks, in words."""
+    problem, plan = route.problem, route.problem.plan
+    last = problem.depart_until_s
+    if last is None:
+        last = math.inf if problem.objective == "minimum_latency" else problem.depart_s
+    if not problem.depart_s - _near(problem.depart_s) <= route.depart_s <= last + _near(last):
+        yield f"it departs at {route.depart_s:.12g} s, outside of what the problem allows"
+    if route.hops[0].source != problem.source:
+        yield f"it begins at {route.hops[0].source!r} instead of {problem.source!r}"
+    if plan.index(route.hops[-1].target) not in problem.targets:
+        yield f"it ends at {route.hops[-1].target!r} instead of {problem.target!r}"
+    if route.arrival_s > problem.arrive_by_s + _near(problem.arrive_by_s):
+        yield f"it arrives at {route.arrival_s:.12g} s, after {problem.arrive_by_s:.12g} s"
+    here, now = route.hops[0].source, route.depart_s
+    for hop in route.hops:
+        yield from _hop(problem, hop, here, now)
+        here, now = hop.target, hop.arrive_s
+
+
+def _hop(problem: RouteProblem, hop: Hop, here: str, now: float) -> Iterator[str]:
+    """What is wrong with one hop of a bundle that is at a node from some time on."""
+    contact = problem.plan.contact(hop.contact)
+    told = f"hop {hop.source} -> {hop.target} at {hop.depart_s:.12g} s"
+    near = _near(max(abs(contact.start_s), abs(contact.end_s), abs(hop.arrive_s)))
+    if (hop.source, hop.target) != (contact.source, contact.target):
+        yield f"{told} is not contact {hop.contact}"
+    if hop.source != here:
+        yield f"{told} begins where the bundle is not, which is at {here!r}"
+    gone = {hop.contact, hop.source, hop.target} & set(problem.without)
+    if gone:
+        yield f"{told} takes what is left out, {gone}"
+    if hop.depart_s < now - near:
+        yield f"{told} departs before the bundle is there, at {now:.12g} s"
+    if hop.depart_s < contact.start_s - near:
+        yield f"{told} departs before the contact starts, at {contact.start_s:.12g} s"
+    if hop.end_s > contact.end_s + near:
+        yield f"{told} ends at {hop.end_s:.12g} s, after the contact, {contact.end_s:.12g} s"
+    if not problem.volume_bytes and hop.depart_s >= contact.end_s:
+        yield f"{told} departs when the contact is over, at {contact.end_s:.12g} s"
+    sent = (hop.end_s - hop.depart_s) * contact.rate_bps / 8
+    room = TOLERANCE * problem.volume_bytes + near * contact.rate_bps / 8
+    if problem.volume_bytes and not sent >= problem.volume_bytes - room:
+        yield f"{told} sends {sent:.12g} of {problem.volume_bytes:.12g} bytes"
+    if hop.arrive_s < hop.end_s + contact.delay_s - near:
+        yield f"{told} arrives sooner than light, at {hop.arrive_s:.12g} s"
+
+
+def _near(time_s: float) -> float:
+    """How far two times may be apart to count as one."""
+    return TOLERANCE_S + TIME_SHARE * abs(time_s) if math.isfinite(time_s) else 0.0

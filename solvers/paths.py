@@ -1,0 +1,84 @@
+"""Roads for route problems: searches over labels of arrival, exact for each objective.
+
+Whatever found a route, it is judged in the same way, by the problem's data alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from ..formulations import checks
+from ..formulations.routing.latency import quickest_route
+from ..formulations.routing.objectives import earliest_route, fewest_route, widest_route
+from ..formulations.routing.problem import RouteProblem
+from ..formulations.routing.reasons import why_none
+from ..formulations.routing.solution import Route
+from .options import SolveOptions
+from .result import Reason, SolveResult
+
+#: By objective: how the search is called, and the search.
+ROADS: Mapping[str, tuple[str, Callable[[RouteProblem], Route | None]]] = MappingProxyType(
+    {
+        "earliest_arrival": ("label setting", earliest_route),
+        "minimum_latency": ("departure sweep", quickest_route),
+        "fewest_handovers": ("labels by hops", fewest_route),
+        "widest": ("bisection over rates", widest_route),
+    }
+)
+
+
+def solve_route(problem: RouteProblem, options: SolveOptions) -> SolveResult[Route]:
+    """Solve a route problem; see `orbweave.solve`.
+
+    Parameters
+    ----------
+    problem : RouteProblem
+    options : SolveOptions
+        The searches are exact and take no limits; `method` may name the one that there is.
+
+    Returns
+    -------
+    SolveResult
+        OPTIMAL, ``bound`` being the objective; or INFEASIBLE, ``message`` saying why there is no
+        route.
+    """
+    method, road = ROADS[checks.known("RouteProblem.objective", problem.objective, tuple(ROADS))]
+    if problem.k > 1:
+        checks.fail("RouteProblem.k", problem.k, "1, one route")
+    if options.method is not None:
+        checks.known("SolveOptions.method", options.method, (method,))
+    began = time.perf_counter()
+    route = road(problem)
+    solved = time.perf_counter()
+    return judged(problem, route, method, solved - began)
+
+
+def judged(
+    problem: RouteProblem, route: Route | None, method: str, spent_s: float
+) -> SolveResult[Route]:
+    """The result of a search, its route judged independently of it."""
+    began = time.perf_counter()
+    if route is None:
+        message = why_none(problem)
+        read_s = time.perf_counter() - began
+        return SolveResult(
+            None,
+            Reason.INFEASIBLE,
+            solve_s=spent_s,
+            read_s=read_s,
+            method=method,
+            message=message,
+        )
+    wrong = route.violations()
+    return SolveResult(
+        None if wrong else route,
+        Reason.ERROR if wrong else Reason.OPTIMAL,
+        objective=route.objective,
+        bound=route.objective,
+        solve_s=spent_s,
+        read_s=time.perf_counter() - began,
+        method=method,
+        message=f"the route breaks a rule: {wrong[0]}" if wrong else "",
+    )
