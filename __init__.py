@@ -45,8 +45,12 @@ from .formulations.compression.aggregation import FedAsync, FedAvg, FedBuff
 from .formulations.compression.budgets import keep_ratio_for, most_message_bytes
 from .formulations.compression.codec import Compressor, decompress, decompress_tree
 from .formulations.compression.cursor import WireError
+from .formulations.compression.curves import ErrorCurve, curves_from_json, curves_to_json
+from .formulations.compression.measure import curve_of, curves_of
 from .formulations.compression.outbox import Outbox
+from .formulations.compression.problem import CompressionProblem
 from .formulations.compression.robust import Median, TrimmedMean
+from .formulations.compression.solution import CompressionPlan
 from .formulations.compression.staleness import Constant, Hinge, Polynomial
 from .formulations.compression.updates import Outcome, Receipt, Update
 from .formulations.contacts import Contact, ContactPlan, PlanNode
@@ -68,6 +72,7 @@ from .formulations.passes.battery import Battery
 from .formulations.profile import LayerProfile, ModelProfile
 from .formulations.routing.earliest import earliest_arrivals, latest_departures
 from .formulations.routing.ground import GroundAccess
+from .formulations.routing.hop import Hop
 from .formulations.routing.hypatia import hypatia_mesh
 from .formulations.routing.mesh import Mesh
 from .formulations.routing.problem import RouteProblem
@@ -78,7 +83,7 @@ from .formulations.routing.snapshots import (
     snapshot_paths,
     snapshot_stream,
 )
-from .formulations.routing.solution import Hop, Route
+from .formulations.routing.solution import Route
 from .formulations.satellites import Satellite
 from .formulations.space.earth import EarthRotation
 from .formulations.space.eclipses import EclipseTable, eclipses
@@ -114,6 +119,8 @@ __all__ = [
     "X_BAND_DOWNLINK",
     "Accuracy",
     "Battery",
+    "CompressionPlan",
+    "CompressionProblem",
     "Compressor",
     "Constant",
     "Constellation",
@@ -123,6 +130,7 @@ __all__ = [
     "DistributedPartition",
     "EarthRotation",
     "EclipseTable",
+    "ErrorCurve",
     "FedAsync",
     "FedAvg",
     "FedBuff",
@@ -190,6 +198,10 @@ __all__ = [
     "ViewPeriod",
     "WireError",
     "contact_plan",
+    "curve_of",
+    "curves_from_json",
+    "curves_of",
+    "curves_to_json",
     "decompress",
     "decompress_tree",
     "earliest_arrivals",

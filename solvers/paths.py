@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 
 from ..formulations import checks
+from ..formulations.routing.kbest import routes_in_order
 from ..formulations.routing.latency import quickest_route
 from ..formulations.routing.objectives import earliest_route, fewest_route, widest_route
 from ..formulations.routing.problem import RouteProblem
 from ..formulations.routing.reasons import why_none
 from ..formulations.routing.solution import Route
 from .options import SolveOptions
-from .result import Reason, SolveResult
+from .result import Limit, Reason, SolveResult
 
 #: By objective: how the search is called, and the search.
 ROADS: Mapping[str, tuple[str, Callable[[RouteProblem], Route | None]]] = MappingProxyType(
@@ -36,7 +39,8 @@ def solve_route(problem: RouteProblem, options: SolveOptions) -> SolveResult[Rou
     ----------
     problem : RouteProblem
     options : SolveOptions
-        The searches are exact and take no limits; `method` may name the one that there is.
+        The searches are exact; only several routes heed a limit, between one and the next.
+        `method` may name the search that there is.
 
     Returns
     -------
@@ -46,13 +50,39 @@ def solve_route(problem: RouteProblem, options: SolveOptions) -> SolveResult[Rou
     """
     method, road = ROADS[checks.known("RouteProblem.objective", problem.objective, tuple(ROADS))]
     if problem.k > 1:
-        checks.fail("RouteProblem.k", problem.k, "1, one route")
+        return _several(problem, options)
     if options.method is not None:
         checks.known("SolveOptions.method", options.method, (method,))
     began = time.perf_counter()
     route = road(problem)
     solved = time.perf_counter()
     return judged(problem, route, method, solved - began)
+
+
+def _several(problem: RouteProblem, options: SolveOptions) -> SolveResult[Route]:
+    """The k best, one after another; a limit or Ctrl-C keeps those that are found."""
+    method, began, limit = "k best by parts", time.perf_counter(), None
+    if options.method is not None:
+        checks.known("SolveOptions.method", options.method, (method,))
+    found: list[Route] = []
+    try:
+        for contacts in islice(routes_in_order(problem), problem.k):
+            found.append(Route.along(problem, contacts))
+            if time.perf_counter() - began >= options.time_limit_s and len(found) < problem.k:
+                limit = Limit.TIME
+                break
+    except KeyboardInterrupt:
+        limit = Limit.INTERRUPT
+    route = replace(found[0], alternatives=tuple(found[1:])) if found else None
+    result = judged(problem, route, method, time.perf_counter() - began)
+    if route is None and limit is not None:
+        return replace(result, reason=Reason.NO_SOLUTION, limit=limit, message="")
+    if limit is not None or 0 < len(found) < problem.k:
+        text = (
+            f"{len(found)} of {problem.k} routes; {'it was stopped' if limit else 'no more exist'}"
+        )
+        result = replace(result, limit=limit, message=result.message or text)
+    return result
 
 
 def judged(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, overload
 
 from ..formulations import checks
+from ..formulations.compression.problem import CompressionProblem
+from ..formulations.compression.solution import CompressionPlan
 from ..formulations.partition import Partition, PartitionProblem
 from ..formulations.passes import PassProblem, PassSchedule
 from ..formulations.routing.problem import RouteProblem
@@ -14,6 +16,7 @@ from .options import SolveOptions
 from .partition import solve_partition
 from .passes import solve_passes
 from .paths import solve_route
+from .rates import solve_rates
 from .result import SolveResult
 from .tracks import solve_tracks
 
@@ -34,12 +37,16 @@ def solve(
 def solve(
     problem: RouteProblem, options: SolveOptions | None = None, **changes: Any
 ) -> SolveResult[Route]: ...
+@overload
+def solve(
+    problem: CompressionProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[CompressionPlan]: ...
 def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> SolveResult[Any]:
     """Solve a problem and say how far from optimal the answer can be.
 
     Parameters
     ----------
-    problem : PartitionProblem, PassProblem, TrackProblem or RouteProblem
+    problem : PartitionProblem, PassProblem, TrackProblem, RouteProblem or CompressionProblem
     options : SolveOptions, optional
         Defaults: 60 s, relative gap 1e-6, one thread, seed 0.
     **changes
@@ -63,8 +70,10 @@ def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> 
         return solve_tracks(problem, given)
     if isinstance(problem, RouteProblem):
         return solve_route(problem, given)
+    if isinstance(problem, CompressionProblem):
+        return solve_rates(problem, given)
     if not isinstance(problem, PartitionProblem):
-        kinds = "a PartitionProblem, PassProblem, TrackProblem or RouteProblem"
+        kinds = "a PartitionProblem, PassProblem, TrackProblem, RouteProblem or CompressionProblem"
         checks.fail("problem", type(problem).__name__, kinds)
     return solve_partition(problem, given)
 

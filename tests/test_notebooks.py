@@ -103,6 +103,29 @@ print(json.dumps({
     assert found["again"][1] == 0
 
 
+@pytest.mark.slow
+def test_the_routing_notebook_waits_links_and_loses_them(tmp_path: Path) -> None:
+    for package in ("matplotlib", "pandas", "ipykernel"):
+        pytest.importorskip(package, reason="the notebook uses it")
+    last = """import json
+print(json.dumps({
+    "arrival": {name: result.objective for name, result in results.items()},
+    "late": late,
+    "latency": {name: found.latency_s for name, found in best_routes.items()},
+    "hops": {name: len(found.hops) for name, found in best_routes.items()},
+    "delay": table["mean delay (ms)"].tolist(),
+    "fewest": (table["mean hops of the shortest way"] - table["fewest hops possible"]).min(),
+}))"""
+    found, _ = execute(FOLDER / "routing.ipynb", tmp_path, last)
+    assert found["arrival"]["with a ring"] < found["arrival"]["alone"] / 100
+    assert min(found["late"].values()) >= 0  # nothing lost makes a bundle sooner
+    assert max(found["late"].values()) > 0
+    assert min(found["latency"], key=found["latency"].get) == "minimum_latency"
+    assert min(found["hops"].values()) == found["hops"]["fewest_handovers"]
+    assert found["delay"][0] == min(found["delay"])  # more ways are never a longer one
+    assert found["fewest"] >= 0
+
+
 def by_hand() -> float:
     """Latency of the quickest plan: convolutions on the GPU satellite, the rest on the ground."""
     flops = read_model("onnx:light_vgg19").column("flops")

@@ -18,14 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from route_oracle import Row
 
+import orbweave as ow
 from orbweave.adapters import read_contact_plan
 from orbweave.formulations.checks import InputError, UnknownNameError
 from orbweave.formulations.contacts import Contact, ContactPlan, PlanNode
 from orbweave.formulations.routing import contact_graph, latency
 from orbweave.formulations.routing.contact_graph import ContactGraph
 from orbweave.formulations.routing.earliest import earliest_arrivals, latest_departures
+from orbweave.formulations.routing.hop import Hop
 from orbweave.formulations.routing.problem import RouteProblem
-from orbweave.formulations.routing.solution import Hop, Route
+from orbweave.formulations.routing.solution import Route
 from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.paths import ROADS, judged, solve_route
 from orbweave.solvers.result import Reason, SolveResult
@@ -322,6 +324,24 @@ def test_the_tutorial_of_hdtn(reference: Path) -> None:
     assert (direct.nodes, direct.arrival_s) == (("1", "5"), 11)
 
 
+def test_seven_ways_in_the_tutorial_of_hdtn(reference: Path) -> None:
+    plan = read_contact_plan(reference / "routing/hdtn/cgrTutorial.json")
+    result = ow.solve(ow.RouteProblem(plan, "1", "5", k=7))
+    best = result.require()
+    assert [way.arrival_s for way in (best, *best.alternatives)] == [3, 4, 11, 31, 31, 51, 51]
+    assert result.reason is ow.Reason.OPTIMAL
+    more = ow.solve(ow.RouteProblem(plan, "1", "5", k=1000))
+    count = 1 + len(more.require().alternatives)
+    assert more.message == f"{count} of 1000 routes; no more exist"
+
+
+def test_a_limit_between_two_routes_keeps_the_first(reference: Path) -> None:
+    plan = read_contact_plan(reference / "routing/hdtn/cgrTutorial.json")
+    result = ow.solve(ow.RouteProblem(plan, "1", "5", k=7), time_limit_s=1e-9)
+    assert result.limit is ow.Limit.TIME
+    assert result.objective == 3
+
+
 def test_the_routing_test_of_hdtn(reference: Path) -> None:
     routing = read_contact_plan(reference / "routing/hdtn/contactPlan_RoutingTest.json")
     route = best(RouteProblem(routing, "1", "4"))
@@ -495,7 +515,7 @@ def test_a_problem_that_cannot_be_meant_is_refused() -> None:
     with pytest.raises(InputError, match=r"Route\.hops\[0\].contact = 7"):
         Route(RouteProblem(small, "a", "c"), [Hop(7, "a", "b", 0, 0, 0)], 0.0)
     with pytest.raises(InputError, match=r"RouteProblem\.k = 3: expected 1"):
-        solve_route(RouteProblem(small, "a", "c", k=3), SolveOptions())
+        RouteProblem(small, "a", "c", k=3, objective="widest")
     with pytest.raises(InputError, match=r"SolveOptions\.method"):
         solve_route(RouteProblem(small, "a", "c"), SolveOptions(method="milp"))
 

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .hop import Hop
     from .problem import RouteProblem
-    from .solution import Hop, Route
 
 #: What may be off, as a share of the amounts at hand; times by so many seconds and this share.
 TOLERANCE, TOLERANCE_S, TIME_SHARE = 1e-9, 1e-9, 1e-12
 
 
-def broken_rules(route: Route) -> Iterator[str]:
+def broken_rules(problem: RouteProblem, hops: Sequence[Hop], depart_s: float) -> Iterator[str]:
     """Every rule that one route breaks, in words."""
-    problem, plan = route.problem, route.problem.plan
+    plan, arrival_s = problem.plan, hops[-1].arrive_s
     last = problem.depart_until_s
     if last is None:
         last = math.inf if problem.objective == "minimum_latency" else problem.depart_s
-    if not problem.depart_s - _near(problem.depart_s) <= route.depart_s <= last + _near(last):
-        yield f"it departs at {route.depart_s:.12g} s, outside of what the problem allows"
-    if route.hops[0].source != problem.source:
-        yield f"it begins at {route.hops[0].source!r} instead of {problem.source!r}"
-    if plan.index(route.hops[-1].target) not in problem.targets:
-        yield f"it ends at {route.hops[-1].target!r} instead of {problem.target!r}"
-    if route.arrival_s > problem.arrive_by_s + _near(problem.arrive_by_s):
-        yield f"it arrives at {route.arrival_s:.12g} s, after {problem.arrive_by_s:.12g} s"
-    here, now = route.hops[0].source, route.depart_s
-    for hop in route.hops:
+    if not problem.depart_s - _near(problem.depart_s) <= depart_s <= last + _near(last):
+        yield f"it departs at {depart_s:.12g} s, outside of what the problem allows"
+    if hops[0].source != problem.source:
+        yield f"it begins at {hops[0].source!r} instead of {problem.source!r}"
+    if plan.index(hops[-1].target) not in problem.targets:
+        yield f"it ends at {hops[-1].target!r} instead of {problem.target!r}"
+    if arrival_s > problem.arrive_by_s + _near(problem.arrive_by_s):
+        yield f"it arrives at {arrival_s:.12g} s, after {problem.arrive_by_s:.12g} s"
+    here, now = hops[0].source, depart_s
+    for hop in hops:
         yield from _hop(problem, hop, here, now)
         here, now = hop.target, hop.arrive_s
+    if problem.objective == "touch_planes":
+        yield from _planes(problem, hops)
 
 
 def _hop(problem: RouteProblem, hop: Hop, here: str, now: float) -> Iterator[str]:
@@ -60,6 +62,29 @@ def _hop(problem: RouteProblem, hop: Hop, here: str, now: float) -> Iterator[str
         yield f"{told} sends {sent:.12g} of {problem.volume_bytes:.12g} bytes"
     if hop.arrive_s < hop.end_s + contact.delay_s - near:
         yield f"{told} arrives sooner than light, at {hop.arrive_s:.12g} s"
+
+
+def _planes(problem: RouteProblem, hops: Sequence[Hop]) -> Iterator[str]:
+    """Planes that a route does not touch, and where it crosses the seam."""
+    plane = {node.name: node.plane for node in problem.plan.nodes}
+    every = {number for number in plane.values() if number is not None}
+    touched = {plane[hops[0].source], *(plane[hop.target] for hop in hops)}
+    for number in sorted(every - touched):
+        yield f"it touches no satellite of plane {number}"
+    seam = {min(every), max(every)} if len(every) > 2 else None
+    for hop in hops:
+        if {plane[hop.source], plane[hop.target]} == seam:
+            yield f"hop {hop.source} -> {hop.target} crosses the seam"
+
+
+def shared(problem: RouteProblem, one: Sequence[Hop], other: Sequence[Hop]) -> Iterator[str]:
+    """What two routes share that should not."""
+    if problem.disjoint == "node":
+        for name in sorted({hop.target for hop in one[:-1]} & {hop.target for hop in other[:-1]}):
+            yield f"both routes pass {name!r}"
+    links = [{frozenset((hop.source, hop.target)) for hop in hops} for hops in (one, other)]
+    for link in sorted(links[0] & links[1], key=sorted):
+        yield f"both routes use the link of {' and '.join(map(repr, sorted(link)))}"
 
 
 def _near(time_s: float) -> float:

@@ -58,7 +58,7 @@ class RouteProblem:
         node (the node after the source, by its position in the plan), as CCSDS 734.3-B-1,
         3.2.8.1.4, ranks them; with ``minimum_latency``, among those of the departure found.
     k : int
-        How many routes, the best first.
+        How many routes, the best first; more than one with ``earliest_arrival`` only.
     depart_until_s : float, optional
         ``minimum_latency`` may choose a departure from `depart_s` to this one; as late as any
         contact allows unless given.
@@ -102,6 +102,8 @@ class RouteProblem:
         put(self, "depart_s", checks.real(f"{where}.depart_s", self.depart_s, low=-math.inf))
         put(self, "volume_bytes", checks.real(f"{where}.volume_bytes", self.volume_bytes))
         put(self, "k", checks.whole(f"{where}.k", self.k, low=1))
+        if self.k > 1 and self.objective != "earliest_arrival":
+            checks.fail(f"{where}.k", self.k, "1 (only earliest_arrival has several routes)")
         by_s = checks.real(f"{where}.arrive_by_s", self.arrive_by_s, low=-math.inf, finite=False)
         put(self, "arrive_by_s", by_s)
         if self.depart_until_s is not None:

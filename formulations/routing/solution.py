@@ -12,35 +12,13 @@ import numpy as np
 
 from .. import checks
 from .arrival_kernel import last_before
-from .judge import broken_rules
+from .hop import Hop
+from .judge import broken_rules, shared
 from .light import light_time_bound
 from .problem import RouteProblem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One contact on the way.
-
-    Attributes
-    ----------
-    contact : int
-        Position in the plan.
-    source, target : str
-    depart_s, end_s : float
-        First and last moment of the transmission.
-    arrive_s : float
-        When the bundle is whole at the target, the light time after `end_s`.
-    """
-
-    contact: int
-    source: str
-    target: str
-    depart_s: float
-    end_s: float
-    arrive_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,11 +186,12 @@ class Route:
     # -- what it breaks ---------------------------------------------------------------------------
     def violations(self) -> tuple[str, ...]:
         """Every rule that this route (with its alternatives and partner) breaks, in words."""
-        found = list(broken_rules(self))
+        found = list(broken_rules(self.problem, self.hops, self.depart_s))
         for k, other in enumerate(self.alternatives):
             found += [f"alternative {k + 1}: {text}" for text in other.violations()]
         if self.partner is not None:
             found += [f"partner: {text}" for text in self.partner.violations()]
+            found += shared(self.problem, self.hops, self.partner.hops)
         return tuple(found)
 
     # -- showing ----------------------------------------------------------------------------------
