@@ -74,8 +74,12 @@ from .formulations.routing.earliest import earliest_arrivals, latest_departures
 from .formulations.routing.ground import GroundAccess
 from .formulations.routing.hop import Hop
 from .formulations.routing.hypatia import hypatia_mesh
+from .formulations.routing.light_time import light_time_bound_s, mesh_bound_s
 from .formulations.routing.mesh import Mesh
+from .formulations.routing.mesh_state import MeshState, mesh_state
+from .formulations.routing.motifs import MotifScore, MotifSearch, search_motifs
 from .formulations.routing.problem import RouteProblem
+from .formulations.routing.route_changes import route_changes
 from .formulations.routing.snapshot_answers import ForwardingStates, SnapshotPaths
 from .formulations.routing.snapshots import (
     forwarding_states,
@@ -84,6 +88,7 @@ from .formulations.routing.snapshots import (
     snapshot_stream,
 )
 from .formulations.routing.solution import Route
+from .formulations.routing.watch import RouteChange, RouteLog
 from .formulations.satellites import Satellite
 from .formulations.space.earth import EarthRotation
 from .formulations.space.eclipses import EclipseTable, eclipses
@@ -154,7 +159,10 @@ __all__ = [
     "Maintenance",
     "Median",
     "Mesh",
+    "MeshState",
     "ModelProfile",
+    "MotifScore",
+    "MotifSearch",
     "Network",
     "Node",
     "OrbitFinding",
@@ -173,6 +181,8 @@ __all__ = [
     "Receipt",
     "Replan",
     "Route",
+    "RouteChange",
+    "RouteLog",
     "RouteProblem",
     "RouteScenario",
     "Satellite",
@@ -214,6 +224,9 @@ __all__ = [
     "isl_windows",
     "keep_ratio_for",
     "latest_departures",
+    "light_time_bound_s",
+    "mesh_bound_s",
+    "mesh_state",
     "most_message_bytes",
     "pareto",
     "passes",
@@ -236,6 +249,8 @@ __all__ = [
     "read_tensorflow",
     "read_tle",
     "replan",
+    "route_changes",
+    "search_motifs",
     "snapshot_paths",
     "snapshot_stream",
     "solve",

@@ -47,9 +47,9 @@ def gradients(nodes: int, before: int) -> dict[str, Tensors]:
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    found = load_digits()
-    x = torch.tensor(found.images / 16, dtype=torch.float32)[:, None]
-    y = torch.tensor(found.target)
+    pixels, digits = load_digits(return_X_y=True)
+    x = torch.tensor(pixels.reshape(-1, 1, 8, 8) / 16, dtype=torch.float32)
+    y = torch.tensor(digits)
 
     def network() -> Any:
         return torch.nn.Sequential(

@@ -90,13 +90,18 @@ def given_gradients(rank: int) -> dict[str, Any]:
             assert (state.steps, state.sent_bytes) == (before.steps, before.sent_bytes)
         model.zero_grad()
         wrapped(wanted).backward()
-        bad.append(any(not bool(torch.isfinite(w.grad).all()) for w in model.parameters()))
+        bad.append(any(not bool(torch.isfinite(_grad(w)).all()) for w in model.parameters()))
         for name, weight in model.named.items():
-            applied[name] += torch.nan_to_num(weight.grad)
+            applied[name] += torch.nan_to_num(_grad(weight))
     dist.all_gather = gather
     residual = {name: state.state_dict()[f"residual/named.{name}"] for name in applied}
     counts = {"sent": state.sent_bytes, "handed": handed, "dense": state.dense_bytes}
     return {"applied": applied, "residual": residual, "bad": bad} | counts
+
+
+def _grad(weight: Any) -> Any:
+    """The gradient that backward has left."""
+    return weight.grad
 
 
 def arrays(state: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def dense_and_exact(rank: int) -> dict[str, Any]:
             for step in range(3):
                 model.zero_grad()
                 wrapped(gradients(rank, step, dtype)).backward()
-                rows.append([weight.grad.clone() for weight in model.parameters()])
+                rows.append([_grad(weight).clone() for weight in model.parameters()])
             found[f"{dtype} {name}"] = rows
     return found
 

@@ -22,7 +22,9 @@ def ranks(folder: Path, task: str) -> list[dict[str, Any]]:
     """What the processes of a task found."""
     import ddp_runs
 
-    multiprocessing.spawn(ddp_runs.process, args=(str(folder), task), nprocs=ddp_runs.RANKS)
+    multiprocessing.spawn(  # pyright: ignore[reportPrivateImportUsage]
+        ddp_runs.process, args=(str(folder), task), nprocs=ddp_runs.RANKS
+    )
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(ddp_runs.RANKS)]
 
 

@@ -321,16 +321,16 @@ class TestWithoutRounds:
 class TestErrors:
     def test_the_mod_says_that_it_needs_its_strategy(self) -> None:
         grid = VirtualGrid(client(trained, CompressionMod()), NODES)
-        replies: list[Any] = []
+        heard: list[Any] = []
 
         class Watched(FlowerFedAvg):  # type: ignore[misc,unused-ignore]
-            def aggregate_train(self, server_round: int, replies_: Any) -> Any:
-                replies.extend(replies_)
+            def aggregate_train(self, server_round: int, replies: Any) -> Any:
+                heard.extend(replies)
                 return None, None
 
         run(grid, Watched(fraction_evaluate=0.0), start(), 1)
-        assert len(replies) == NODES
-        assert all("CompressedFedAvg" in reply.error.reason for reply in replies)
+        assert len(heard) == NODES
+        assert all("CompressedFedAvg" in reply.error.reason for reply in heard)
 
     @pytest.mark.parametrize("harm", ["bytes", "length", "weight", "slip", "whole"])
     def test_what_clients_send_may_be_anything(

@@ -258,7 +258,7 @@ def test_nearest_at_the_start_is_greedy_by_distance() -> None:
     gaps = sorted(np.linalg.norm(place[i] - place[j]) for i, j in ours)
     theirs = sorted(np.linalg.norm(place[i] - place[j]) for i, j in chosen)
     assert len(gaps) == len(theirs)
-    np.testing.assert_allclose(gaps, theirs, rtol=1e-6)
+    np.testing.assert_allclose(np.array(gaps), np.array(theirs), rtol=1e-6)
 
 
 def test_a_new_link_waits_for_its_terminals() -> None:

@@ -1,16 +1,16 @@
 """The routes of a problem in parts: those that begin with some contacts and not on by others.
 
-What a search finds best in a part is taken out of it by splitting the rest into smaller parts: those
-that leave the best route at its first hop, at its second, and so on, by whatever contact but that
-one (E. L. Lawler, "A procedure for computing the K best solutions to discrete optimization problems
-and its application to the shortest path problem", Management Science 18, 1972; J. Y. Yen, "Finding
-the K shortest loopless paths in a network", Management Science 17, 1971). No route is in two parts
-and none is lost.
+What a search finds best in a part is taken out of it by splitting the rest into smaller parts:
+those that leave the best route at its first hop, at its second, and so on, by whatever contact but
+that one (E. L. Lawler, "A procedure for computing the K best solutions to discrete optimization
+problems and its application to the shortest path problem", Management Science 18, 1972; J. Y. Yen,
+"Finding the K shortest loopless paths in a network", Management Science 17, 1971). No route is in
+two parts and none is lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -106,3 +106,16 @@ def between(graph: ContactGraph, source: int, target: int) -> Ints:
     if group == high or arcs.group_node[group] != target:
         return arcs.contact[:0]
     return arcs.contact[arcs.group_first[group] : arcs.group_first[group + 1]]
+
+
+def avoiding(
+    case: Searching, nodes: Iterable[int], links: Iterable[tuple[int, int]]
+) -> Searching:
+    """Routes that enter none of some nodes and take none of some links, in neither direction."""
+    allowed = case.usable.copy()
+    for node in nodes:
+        allowed[entering(case.graph, node)] = False
+    for one, other in links:
+        allowed[between(case.graph, one, other)] = False
+        allowed[between(case.graph, other, one)] = False
+    return replace(case, usable=allowed)
