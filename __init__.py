@@ -70,6 +70,7 @@ from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.passes import Demand, PassProblem, PassSchedule, Transfers
 from .formulations.passes.battery import Battery
 from .formulations.profile import LayerProfile, ModelProfile
+from .formulations.routing.booking import BookingProblem, Bookings, Bundle
 from .formulations.routing.earliest import earliest_arrivals, latest_departures
 from .formulations.routing.ground import GroundAccess
 from .formulations.routing.hop import Hop
@@ -124,6 +125,9 @@ __all__ = [
     "X_BAND_DOWNLINK",
     "Accuracy",
     "Battery",
+    "BookingProblem",
+    "Bookings",
+    "Bundle",
     "CompressionPlan",
     "CompressionProblem",
     "Compressor",

@@ -5,6 +5,7 @@ Whatever found a route, it is judged in the same way, by the problem's data alon
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,9 +13,11 @@ from itertools import islice
 from types import MappingProxyType
 
 from ..formulations import checks
+from ..formulations.routing.disjoint import disjoint_pair
 from ..formulations.routing.kbest import routes_in_order
 from ..formulations.routing.latency import quickest_route
 from ..formulations.routing.objectives import earliest_route, fewest_route, widest_route
+from ..formulations.routing.planes import touching_route, why_planes_are_missed
 from ..formulations.routing.problem import RouteProblem
 from ..formulations.routing.reasons import why_none
 from ..formulations.routing.solution import Route
@@ -28,6 +31,7 @@ ROADS: Mapping[str, tuple[str, Callable[[RouteProblem], Route | None]]] = Mappin
         "minimum_latency": ("departure sweep", quickest_route),
         "fewest_handovers": ("labels by hops", fewest_route),
         "widest": ("bisection over rates", widest_route),
+        "touch_planes": ("labels of node and planes", touching_route),
     }
 )
 
@@ -49,6 +53,8 @@ def solve_route(problem: RouteProblem, options: SolveOptions) -> SolveResult[Rou
         route.
     """
     method, road = ROADS[checks.known("RouteProblem.objective", problem.objective, tuple(ROADS))]
+    if problem.disjoint is not None:
+        return _pair(problem, options)
     if problem.k > 1:
         return _several(problem, options)
     if options.method is not None:
@@ -85,13 +91,41 @@ def _several(problem: RouteProblem, options: SolveOptions) -> SolveResult[Route]
     return result
 
 
+def _pair(problem: RouteProblem, options: SolveOptions) -> SolveResult[Route]:
+    """Two routes with nothing in common; the objective is the sum of their arrivals."""
+    method, began = "branch and bound over pairs", time.perf_counter()
+    if options.method is not None:
+        checks.known("SolveOptions.method", options.method, (method,))
+    found = disjoint_pair(problem, time_limit_s=options.time_limit_s)
+    spent_s = time.perf_counter() - began
+    if found.routes is None:
+        proven = math.isinf(found.bound_s)
+        return SolveResult(
+            None,
+            Reason.INFEASIBLE if proven else Reason.NO_SOLUTION,
+            bound=found.bound_s,
+            limit=None if proven else Limit.TIME,
+            solve_s=spent_s,
+            method=method,
+            message=found.reason,
+        )
+    one, other = (Route.along(problem, contacts) for contacts in found.routes)
+    result = judged(problem, replace(one, partner=other), method, spent_s)
+    total = one.arrival_s + other.arrival_s
+    closed = total - found.bound_s <= options.relative_gap * max(abs(total), 1e-9)
+    if result.reason is Reason.OPTIMAL and not closed:
+        result = replace(result, reason=Reason.FEASIBLE, limit=Limit.TIME)
+    return replace(result, objective=total, bound=min(found.bound_s, total))
+
+
 def judged(
     problem: RouteProblem, route: Route | None, method: str, spent_s: float
 ) -> SolveResult[Route]:
     """The result of a search, its route judged independently of it."""
     began = time.perf_counter()
     if route is None:
-        message = why_none(problem)
+        missed = problem.objective == "touch_planes"
+        message = why_planes_are_missed(problem) if missed else why_none(problem)
         read_s = time.perf_counter() - began
         return SolveResult(
             None,

@@ -9,9 +9,11 @@ from ..formulations.compression.problem import CompressionProblem
 from ..formulations.compression.solution import CompressionPlan
 from ..formulations.partition import Partition, PartitionProblem
 from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.routing.booking import BookingProblem, Bookings
 from ..formulations.routing.problem import RouteProblem
 from ..formulations.routing.solution import Route
 from ..formulations.tracks import TrackProblem, TrackSchedule
+from .bookings import solve_bookings
 from .options import SolveOptions
 from .partition import solve_partition
 from .passes import solve_passes
@@ -41,12 +43,17 @@ def solve(
 def solve(
     problem: CompressionProblem, options: SolveOptions | None = None, **changes: Any
 ) -> SolveResult[CompressionPlan]: ...
+@overload
+def solve(
+    problem: BookingProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[Bookings]: ...
 def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> SolveResult[Any]:
     """Solve a problem and say how far from optimal the answer can be.
 
     Parameters
     ----------
-    problem : PartitionProblem, PassProblem, TrackProblem, RouteProblem or CompressionProblem
+    problem : PartitionProblem, PassProblem, TrackProblem, RouteProblem, BookingProblem or \
+CompressionProblem
     options : SolveOptions, optional
         Defaults: 60 s, relative gap 1e-6, one thread, seed 0.
     **changes
@@ -70,10 +77,12 @@ def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> 
         return solve_tracks(problem, given)
     if isinstance(problem, RouteProblem):
         return solve_route(problem, given)
+    if isinstance(problem, BookingProblem):
+        return solve_bookings(problem, given)
     if isinstance(problem, CompressionProblem):
         return solve_rates(problem, given)
     if not isinstance(problem, PartitionProblem):
-        kinds = "a PartitionProblem, PassProblem, TrackProblem, RouteProblem or CompressionProblem"
+        kinds = "a problem: of partition, passes, tracks, a route, bookings or compression"
         checks.fail("problem", type(problem).__name__, kinds)
     return solve_partition(problem, given)
 

@@ -108,9 +108,7 @@ def between(graph: ContactGraph, source: int, target: int) -> Ints:
     return arcs.contact[arcs.group_first[group] : arcs.group_first[group + 1]]
 
 
-def avoiding(
-    case: Searching, nodes: Iterable[int], links: Iterable[tuple[int, int]]
-) -> Searching:
+def avoiding(case: Searching, nodes: Iterable[int], links: Iterable[tuple[int, int]]) -> Searching:
     """Routes that enter none of some nodes and take none of some links, in neither direction."""
     allowed = case.usable.copy()
     for node in nodes:
