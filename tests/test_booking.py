@@ -32,10 +32,10 @@ def random_problem(seed: int) -> BookingProblem:
     bundles = []
     for k in range(6):
         source, target = rng.choice(nodes, 2, replace=False)
-        volume, start = float(rng.integers(1, 9)), float(rng.integers(0, 8))
-        due = start + float(rng.integers(5, 30))
+        volume, ready = float(rng.integers(1, 9)), float(rng.integers(0, 8))
+        due = ready + float(rng.integers(5, 30))
         priority = int(rng.integers(0, 4))
-        bundles.append(Bundle(f"b{k}", str(source), str(target), volume, start, due, priority))
+        bundles.append(Bundle(f"b{k}", str(source), str(target), volume, ready, due, priority))
     return BookingProblem(plan, bundles)
 
 

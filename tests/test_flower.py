@@ -1,5 +1,7 @@
 """Real Flower apps on the grid in this process, against plain NumPy and Flower's own averaging."""
 
+# mypy: allow-untyped-decorators
+
 from __future__ import annotations
 
 import importlib.metadata

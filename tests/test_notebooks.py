@@ -126,6 +126,28 @@ print(json.dumps({
     assert found["fewest"] >= 0
 
 
+@pytest.mark.slow
+def test_the_compression_notebook_squeezes_and_plans(tmp_path: Path) -> None:
+    for package in ("matplotlib", "sklearn", "ipykernel"):
+        pytest.importorskip(package, reason="the notebook uses it")
+    last = """import json
+print(json.dumps({
+    "final": final, "ratio": ratio, "left": [uniform, together, planned, bound],
+    "error": [plan.relative_error for plan in plans],
+    "price": [plan.prices.total for plan in plans],
+}))"""
+    found, _ = execute(FOLDER / "compression.ipynb", tmp_path, last)
+    final, ratio = found["final"], found["ratio"]
+    assert final["dense"] - final["2.0%"] < 2
+    assert final["2.0%"] > final["2.0% without feedback"]
+    assert ratio["planned"] > 0.95 * ratio["2.0%"] > 50
+    uniform, together, planned, bound = found["left"]
+    assert bound * 0.99 <= planned < together < uniform
+    # Fewer bytes leave more out, and each is worth more.
+    assert found["error"] == sorted(found["error"])
+    assert found["price"] == sorted(found["price"])
+
+
 def by_hand() -> float:
     """Latency of the quickest plan: convolutions on the GPU satellite, the rest on the ground."""
     flops = read_model("onnx:light_vgg19").column("flops")

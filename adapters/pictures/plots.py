@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...formulations import checks
+from ...formulations.compression.solution import CompressionPlan
 from ...formulations.contacts import ContactPlan
 from ...formulations.files import write_bytes
 from ...formulations.partition.solution import Partition
@@ -27,6 +28,7 @@ from .maps import draw_map
 from .meshes import draw_mesh, draw_snapshots
 from .passes import draw_contact_plan, draw_passes, pass_lanes, plan_lanes
 from .plans import draw_layers, draw_timeline, lanes_of
+from .rates import RATE_KINDS
 from .skies import draw_sky
 from .style import new_axes, require_matplotlib
 
@@ -44,8 +46,8 @@ def plot(solution: Any, ax: Axes | None = None, **options: Any) -> Axes:
 
     Parameters
     ----------
-    solution : Partition, sequence of Partition, PassTable, ContactPlan, PassSchedule, Mesh or \
-SnapshotPaths
+    solution : Partition, sequence of Partition, PassTable, ContactPlan, PassSchedule, Mesh, \
+SnapshotPaths or CompressionPlan
         A front is what `orbweave.pareto` returns, or a sequence of partitions.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure unless given.
@@ -57,7 +59,8 @@ SnapshotPaths
         ``"map"`` (with ``satellites``, by name, and ``revolutions``) or ``"sky"`` (with
         ``number``, the row of the table). For a contact plan ``rows``: ``"link"``, ``"ground"`` or
         ``"node"``; for a schedule ``rows``: ``"station"`` or ``"satellite"``. For a mesh (a map)
-        ``time_s`` and ``way``, names of nodes.
+        ``time_s`` and ``way``, names of nodes. For a compression plan ``kind``: ``"curves"`` (with
+        ``sender``), ``"bytes"`` or ``"prices"``.
 
     Returns
     -------
@@ -112,6 +115,12 @@ def _(mesh: Mesh, ax: Axes | None = None, time_s: float = 0.0, way: Sequence[str
 @plot.register(SnapshotPaths)
 def _(paths: SnapshotPaths, ax: Axes | None = None) -> Axes:
     return draw_snapshots(paths, ax)
+
+
+@plot.register(CompressionPlan)
+def _(plan: CompressionPlan, ax: Axes | None = None, kind: str = "curves", **options: Any) -> Axes:
+    axes: Axes = RATE_KINDS[checks.known("plot kind", kind, tuple(RATE_KINDS))](plan, ax, **options)
+    return axes
 
 
 @plot.register(tuple)
