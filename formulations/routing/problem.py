@@ -56,7 +56,8 @@ class RouteProblem:
         One of `OBJECTIVES`. Among routes of equal value: the first to arrive, then fewest hops,
         then the latest termination (the earliest end among the contacts), then the smallest entry
         node (the node after the source, by its position in the plan), as CCSDS 734.3-B-1,
-        3.2.8.1.4, ranks them; with ``minimum_latency``, among those of the departure found.
+        3.2.8.1.4, ranks them; with ``minimum_latency``, among those of the departure found;
+        with ``touch_planes``, which of those that arrive as early is left open.
     k : int
         How many routes, the best first; more than one with ``earliest_arrival`` only.
     depart_until_s : float, optional
