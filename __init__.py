@@ -70,6 +70,8 @@ from .formulations.partition import Partition, PartitionProblem, Training
 from .formulations.passes import Demand, PassProblem, PassSchedule, Transfers
 from .formulations.passes.battery import Battery
 from .formulations.profile import LayerProfile, ModelProfile
+from .formulations.routing.balance import BalanceProblem, Links, Traffic
+from .formulations.routing.balanced_routing import BalancedRouting, shortest_routing
 from .formulations.routing.booking import BookingProblem, Bookings, Bundle
 from .formulations.routing.earliest import earliest_arrivals, latest_departures
 from .formulations.routing.ground import GroundAccess
@@ -124,6 +126,8 @@ __all__ = [
     "S_BAND_UPLINK",
     "X_BAND_DOWNLINK",
     "Accuracy",
+    "BalanceProblem",
+    "BalancedRouting",
     "Battery",
     "BookingProblem",
     "Bookings",
@@ -160,6 +164,7 @@ __all__ = [
     "LayerProfile",
     "Limit",
     "Link",
+    "Links",
     "Maintenance",
     "Median",
     "Mesh",
@@ -203,6 +208,7 @@ __all__ = [
     "TrackProblem",
     "TrackRequest",
     "TrackSchedule",
+    "Traffic",
     "Training",
     "Transfers",
     "TrimmedMean",
@@ -255,6 +261,7 @@ __all__ = [
     "replan",
     "route_changes",
     "search_motifs",
+    "shortest_routing",
     "snapshot_paths",
     "snapshot_stream",
     "solve",

@@ -72,7 +72,8 @@ TASKS: tuple[tuple[Callable[[], Data], int, int, float], ...] = (
     (mnist, 500, 8, 0.1),
 )
 SPLITS = (None, 0.3)
-SEEDS = (0, 1, 2, 3, 4)
+#: Seeds 0 to 4 are those with which rates and lengths of training were chosen.
+SEEDS = (10, 11, 12, 13, 14)
 #: Measurements whose mean is given.
 LAST = 3
 

@@ -32,7 +32,7 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         text = f"a booking breaks a rule: {wrong[0]}"
         return SolveResult(None, Reason.ERROR, method=METHOD, message=text)
     asked = float(sum(row.volume_bytes for row in problem.bundles))
-    bound, backend = asked, ""
+    bound, backend, limit = asked, "", None
     if found.delivered_bytes < asked:
         demands = [
             Demand(row.name, row.source, row.target, row.volume_bytes, row.depart_s, row.deadline_s)
@@ -41,7 +41,7 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         ]
         fluid = PassProblem(problem.plan, demands, objective="volume")
         flow = solve_passes(fluid, replace(options, method=None))
-        bound, backend = min(asked, flow.bound), flow.backend
+        bound, backend, limit = min(asked, flow.bound), flow.backend, flow.limit
     gap = bound - found.delivered_bytes
     closed = gap <= max(options.relative_gap, 1e-9) * max(found.delivered_bytes, 1e-9)
     lost = len(found.undelivered)
@@ -50,6 +50,7 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         Reason.OPTIMAL if closed else Reason.FEASIBLE,
         found.delivered_bytes,
         bound,
+        limit,
         solve_s=time.perf_counter() - began,
         build_s=0.0,
         read_s=time.perf_counter() - booked,

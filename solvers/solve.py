@@ -9,10 +9,13 @@ from ..formulations.compression.problem import CompressionProblem
 from ..formulations.compression.solution import CompressionPlan
 from ..formulations.partition import Partition, PartitionProblem
 from ..formulations.passes import PassProblem, PassSchedule
+from ..formulations.routing.balance import BalanceProblem
+from ..formulations.routing.balanced_routing import BalancedRouting
 from ..formulations.routing.booking import BookingProblem, Bookings
 from ..formulations.routing.problem import RouteProblem
 from ..formulations.routing.solution import Route
 from ..formulations.tracks import TrackProblem, TrackSchedule
+from .balanced import solve_balance
 from .bookings import solve_bookings
 from .options import SolveOptions
 from .partition import solve_partition
@@ -47,13 +50,17 @@ def solve(
 def solve(
     problem: BookingProblem, options: SolveOptions | None = None, **changes: Any
 ) -> SolveResult[Bookings]: ...
+@overload
+def solve(
+    problem: BalanceProblem, options: SolveOptions | None = None, **changes: Any
+) -> SolveResult[BalancedRouting]: ...
 def solve(problem: Any, options: SolveOptions | None = None, **changes: Any) -> SolveResult[Any]:
     """Solve a problem and say how far from optimal the answer can be.
 
     Parameters
     ----------
-    problem : PartitionProblem, PassProblem, TrackProblem, RouteProblem, BookingProblem or \
-CompressionProblem
+    problem : PartitionProblem, PassProblem, TrackProblem, RouteProblem, BookingProblem, \
+BalanceProblem or CompressionProblem
     options : SolveOptions, optional
         Defaults: 60 s, relative gap 1e-6, one thread, seed 0.
     **changes
@@ -79,6 +86,8 @@ CompressionProblem
         return solve_route(problem, given)
     if isinstance(problem, BookingProblem):
         return solve_bookings(problem, given)
+    if isinstance(problem, BalanceProblem):
+        return solve_balance(problem, given)
     if isinstance(problem, CompressionProblem):
         return solve_rates(problem, given)
     if not isinstance(problem, PartitionProblem):

@@ -268,7 +268,7 @@ def test_a_profile_is_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFi
 def test_an_example_is_a_scenario(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["example"]) == 0
     plans, passes = ["llama-70b", "resnet50", "vgg19"], ["polar-80", "shell-1584"]
-    assert capsys.readouterr().out.split() == [*plans, *passes, "round-80"]
+    assert capsys.readouterr().out.split() == [*plans, *passes, "round-80", "polar-delay"]
     assert cli.main(["example", "llama-70b"]) == 0
     path = tmp_path / "mine.toml"
     path.write_text(capsys.readouterr().out, encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from oracle import enumerate_placements, random_problem
@@ -25,7 +27,7 @@ def dominated_by_none(points: np.ndarray) -> np.ndarray:
 def test_points_lie_on_the_enumerated_front(seed: int, pair: tuple[str, str]) -> None:
     problem = random_problem(seed, most_layers=5, most_nodes=3)
     oracle = enumerate_placements(problem)
-    front = ow.pareto(problem, pair, points=50, time_limit_s=600)  # kernels may compile
+    front = ow.pareto(problem, pair, points=50, time_limit_s=math.inf)  # kernels may compile
     if not oracle.feasible.any():
         assert front == ()
         return

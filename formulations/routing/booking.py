@@ -63,8 +63,8 @@ class Bundle:
         checks.real(f"{where}.volume_bytes", self.volume_bytes)
         checks.real(f"{where}.depart_s", self.depart_s, low=-math.inf)
         checks.real(f"{where}.deadline_s", self.deadline_s, low=-math.inf, finite=False)
-        if self.deadline_s < self.depart_s:
-            expected = f"a time from depart_s = {self.depart_s:g} on"
+        if not self.deadline_s > self.depart_s:
+            expected = f"a time after depart_s = {self.depart_s:g}"
             checks.fail(f"{where}.deadline_s", self.deadline_s, expected)
         if checks.whole(f"{where}.priority", self.priority) > 3:
             checks.fail(f"{where}.priority", self.priority, "0 (critical) to 3 (low)")
