@@ -17,10 +17,11 @@ from orbweave.adapters.scenario import example_names, example_path
 from orbweave.cli_solve import complain, complaint, exit_code, proof, solve_options, tell_written
 from orbweave.formulations.checks import InputError, real
 from orbweave.formulations.files import write_text
-from orbweave.formulations.routing.problem import DISJOINT, GROUND, OBJECTIVES
+from orbweave.formulations.routing.problem import DISJOINT, OBJECTIVES
 from orbweave.formulations.routing.snapshot_answers import SnapshotPaths
 from orbweave.formulations.routing.snapshots import snapshot_paths
 from orbweave.formulations.routing.solution import Route
+from orbweave.formulations.targets import GROUND
 from orbweave.solvers.result import SolveResult
 from orbweave.solvers.solve import solve
 
@@ -96,7 +97,8 @@ def run_route(arguments: argparse.Namespace, check_folder: Callable[[Path], None
     scenario = _read(chosen, {key: value for key, value in given.items() if value is not None})
     options = solve_options(scenario.path, scenario.solve, arguments)
     result = solve(scenario.problem, options)
-    paths = _snapshots(scenario, arguments.step)
+    is_shown = not arguments.json or arguments.out is not None
+    paths = _snapshots(scenario, arguments.step) if is_shown else None
     certificate = {"scenario": scenario.name, **result.to_dict()}
     if arguments.json:
         print(plan_json(certificate))

@@ -15,7 +15,7 @@ from ..formulations import checks
 from ..formulations.routing.mesh import Mesh
 from ..formulations.routing.problem import RouteProblem
 from .plan_source import PLAN_TABLES, plan_of
-from .scenario import SOLVE_KEYS
+from .scenario import solve_table
 from .space_scenario import SpaceScenario
 from .toml_file import read_toml, table_of, within
 
@@ -88,11 +88,9 @@ def read_route_scenario(
     path = Path(path)
     data = read_toml(path, TABLES)
     with within(path, ""):
-        for key in ("plan", "route", "solve"):
+        for key in ("plan", "route"):
             table_of(data, key)
-    with within(path, "solve"):
-        for key in data.get("solve", {}):
-            checks.known("key", key, SOLVE_KEYS)
+    solve = solve_table(data, path)
     with within(path, "route"):
         for key in (*data.get("route", {}), *changes):
             checks.known("key", key, ROUTE_KEYS)
@@ -107,7 +105,7 @@ def read_route_scenario(
     with within(path, "route"):
         problem = RouteProblem(plan, **wanted)
     mesh = None if space is None else _mesh(space)
-    return RouteScenario(data.get("name", path.stem), path, problem, mesh, data.get("solve", {}))
+    return RouteScenario(data.get("name", path.stem), path, problem, mesh, solve)
 
 
 def _mesh(space: SpaceScenario) -> Mesh:

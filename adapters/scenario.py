@@ -114,11 +114,17 @@ def read_scenario(path: str | Path) -> Scenario:
     network = _network(data, path)
     with within(path, "plan"):
         problem = _problem(profile, network, data.get("plan", {}))
+    return Scenario(name, path, problem, solve_table(data, path))
+
+
+def solve_table(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Fields of `SolveOptions` that a file's ``[solve]`` gives."""
+    with within(path, ""):
+        solve = table_of(data, "solve")
     with within(path, "solve"):
-        solve = data.get("solve", {})
         for key in solve:
             checks.known("key", key, SOLVE_KEYS)
-    return Scenario(name, path, problem, dict(solve))
+    return dict(solve)
 
 
 def _model(table: Mapping[str, Any], folder: Path) -> ModelProfile:

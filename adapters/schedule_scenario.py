@@ -16,9 +16,10 @@ from ..formulations import checks
 from ..formulations.contacts import ContactPlan
 from ..formulations.network import KINDS
 from ..formulations.passes.battery import Battery
-from ..formulations.passes.problem import GROUND, PRIORITIES, Demand, PassProblem
+from ..formulations.passes.problem import PRIORITIES, Demand, PassProblem
+from ..formulations.targets import GROUND
 from .plan_source import PLAN_TABLES, plan_of
-from .scenario import SOLVE_KEYS
+from .scenario import solve_table
 from .toml_file import read_toml, table_of, within
 
 TABLES = (*PLAN_TABLES, "demands", "schedule", "solve")
@@ -71,18 +72,16 @@ def read_schedule_scenario(
     path = Path(path)
     data = read_toml(path, TABLES)
     with within(path, ""):
-        for key in ("plan", "schedule", "solve"):
+        for key in ("plan", "schedule"):
             table_of(data, key)
-    with within(path, "solve"):
-        for key in data.get("solve", {}):
-            checks.known("key", key, SOLVE_KEYS)
+    solve = solve_table(data, path)
     plan, space = plan_of(data, path, on_progress)
     antennas = {} if space is None else {row.name: row.antennas for row in space.stations}
     demands = _demands(data.get("demands"), plan, path)
     with within(path, "schedule"):
         problem = _problem(plan, demands, antennas, data.get("schedule", {}))
     name = data.get("name", path.stem)
-    return ScheduleScenario(name, path, problem, dict(data.get("solve", {})))
+    return ScheduleScenario(name, path, problem, solve)
 
 
 def _demands(value: Any, plan: ContactPlan, path: Path) -> list[Demand]:

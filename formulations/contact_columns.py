@@ -105,7 +105,7 @@ def check_contacts(rows: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> 
     )
     for name in ("rate_bps", "delay_s"):
         refuse(~(rows[name] >= 0) | np.isinf(rows[name]), name, "a finite number >= 0")
-    first = _repeats(rows, tuple(CONTACT_COLUMNS))
+    first = repeats(rows, tuple(CONTACT_COLUMNS))
     k = _first(first != np.arange(len(first)))
     if k is not None:
         pair = f"{names[rows['source'][k]]!r} -> {names[rows['target'][k]]!r}"
@@ -149,12 +149,12 @@ def merged(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
     A contact that differs from them in its rate alone joins them; it counts as one more terminal.
     """
-    first = _repeats(rows, tuple(CONTACT_COLUMNS))
+    first = repeats(rows, tuple(CONTACT_COLUMNS))
     found: dict[str, NDArray[Any]] = {name: np.array(column) for name, column in rows.items()}
     if (first == np.arange(len(first))).all():
         return found
     apart = tuple(name for name in CONTACT_COLUMNS if name != "rate_bps")
-    group = _repeats(rows, apart)
+    group = repeats(rows, apart)
     joined = np.zeros(len(first), dtype=bool)
     joined[group[first != np.arange(len(first))]] = True
     into = np.where(joined[group], group, np.arange(len(first)))
@@ -163,7 +163,7 @@ def merged(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {name: column[stay] for name, column in found.items()}
 
 
-def _repeats(rows: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.int64]:
+def repeats(rows: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.int64]:
     """For each row the first one that equals it in the columns named, itself if there is none."""
     order = np.lexsort(tuple(rows[name] for name in reversed(names)))  # stable: in order of rows
     new = np.zeros(len(order), dtype=bool)

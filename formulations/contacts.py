@@ -241,11 +241,11 @@ class ContactPlan:
         """Names of the nodes in order."""
         return tuple(node.name for node in self.nodes)
 
-    def index(self, name: str) -> int:
-        """Position of a node; an unknown name is an error that offers the nearest."""
+    def index(self, name: str, where: str = "node") -> int:
+        """Position of a node; an unknown name is an error at `where` that offers the nearest."""
         found = self._position.get(name)
         if found is None:
-            checks.known("node", name, self.node_names)
+            checks.known(where, name, self.node_names)
             raise AssertionError
         return found
 

@@ -26,7 +26,6 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         checks.known("SolveOptions.method", options.method, (METHOD,))
     began = time.perf_counter()
     found = book(problem)
-    booked = time.perf_counter()
     wrong = found.violations()
     if wrong:
         text = f"a booking breaks a rule: {wrong[0]}"
@@ -52,8 +51,6 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         bound,
         limit,
         solve_s=time.perf_counter() - began,
-        build_s=0.0,
-        read_s=time.perf_counter() - booked,
         backend=backend,
         method=METHOD,
         message=f"{lost} of {len(problem.bundles)} bundles are not delivered" if lost else "",

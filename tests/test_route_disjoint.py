@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -14,28 +13,16 @@ import route_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from route_oracle import Row
+from route_plans import EPOCH, plan_of
 
 from orbweave.formulations.checks import InputError
-from orbweave.formulations.contacts import Contact, ContactPlan, PlanNode
+from orbweave.formulations.contacts import Contact, ContactPlan
 from orbweave.formulations.routing.disjoint import disjoint_pair, in_common
 from orbweave.formulations.routing.pair_search import PairAnswer
 from orbweave.formulations.routing.problem import RouteProblem
 from orbweave.formulations.routing.solution import Route
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 KINDS = ("link", "node")
-
-
-def plan_of(rows: list[Row], nodes: int, ground: tuple[int, ...] = ()) -> ContactPlan:
-    """The oracle's contacts as a plan; nodes are named a, b, c, ..."""
-    return ContactPlan.from_contacts(
-        [
-            Contact(chr(97 + a), chr(97 + b), start, end, 8.0 * rate, delay)
-            for a, b, start, end, rate, delay in rows
-        ],
-        epoch=EPOCH,
-        nodes=[PlanNode(chr(97 + k), "ground" if k in ground else "orbital") for k in range(nodes)],
-    )
 
 
 def links(rows: list[Row], path: list[int]) -> set[frozenset[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -12,27 +11,14 @@ import route_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from route_oracle import Row
+from route_plans import EPOCH, plan_of
 
 from orbweave.adapters import read_contact_plan
-from orbweave.formulations.contacts import Contact, ContactPlan, PlanNode
+from orbweave.formulations.contacts import Contact, ContactPlan
 from orbweave.formulations.routing.kbest import k_best, routes_in_order
 from orbweave.formulations.routing.objectives import earliest_route
 from orbweave.formulations.routing.problem import RouteProblem
 from orbweave.formulations.routing.solution import Route
-
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def plan_of(rows: list[Row], nodes: int, ground: tuple[int, ...] = ()) -> ContactPlan:
-    """The oracle's contacts as a plan; nodes are named a, b, c, ..."""
-    return ContactPlan.from_contacts(
-        [
-            Contact(chr(97 + a), chr(97 + b), start, end, 8.0 * rate, delay)
-            for a, b, start, end, rate, delay in rows
-        ],
-        epoch=EPOCH,
-        nodes=[PlanNode(chr(97 + k), "ground" if k in ground else "orbital") for k in range(nodes)],
-    )
 
 
 def rank(problem: RouteProblem, contacts: tuple[int, ...]) -> tuple[float, int, float, int]:

@@ -17,9 +17,8 @@ from route_oracle import Row
 import orbweave as ow
 from orbweave.formulations.checks import InputError
 from orbweave.formulations.contacts import Contact, ContactPlan, PlanNode
-from orbweave.formulations.routing.plane_sets import across_seam
+from orbweave.formulations.routing.plane_sets import across_seam, planes_missed
 from orbweave.formulations.routing.planes import (
-    planes_missed,
     touch_planes,
     touching_route,
     why_planes_are_missed,

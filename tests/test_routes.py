@@ -6,7 +6,6 @@ import gc
 import json
 import math
 import random
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import route_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from route_oracle import Row
+from route_plans import EPOCH, plan_of
 
 import orbweave as ow
 from orbweave.adapters import read_contact_plan
@@ -32,20 +32,7 @@ from orbweave.solvers.options import SolveOptions
 from orbweave.solvers.paths import ROADS, judged, solve_route
 from orbweave.solvers.result import Reason, SolveResult
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 BLOCK = 50
-
-
-def plan_of(rows: list[Row], nodes: int, ground: tuple[int, ...] = ()) -> ContactPlan:
-    """The oracle's contacts as a plan; nodes are named a, b, c, ..."""
-    return ContactPlan.from_contacts(
-        [
-            Contact(chr(97 + a), chr(97 + b), start, end, 8.0 * rate, delay)
-            for a, b, start, end, rate, delay in rows
-        ],
-        epoch=EPOCH,
-        nodes=[PlanNode(chr(97 + k), "ground" if k in ground else "orbital") for k in range(nodes)],
-    )
 
 
 def plan(*contacts: tuple[Any, ...], **changes: Any) -> ContactPlan:

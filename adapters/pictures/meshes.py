@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...formulations import checks
-from ...formulations.mean_elements import EARTH_RADIUS_M
+from ...formulations.routing.ground import SHAPES
 from ...formulations.routing.mesh import Mesh
 from ...formulations.routing.snapshot_answers import SnapshotPaths
-from ...formulations.space.earth import geodetic
+from ...formulations.space.earth import earth_turn, geodetic
 from ...formulations.space.propagate import states
 from .earth_map import draw_earth, draw_stations
 from .style import FAINT, INK, MOVE, ORBIT, axis_unit, new_axes, tidy
@@ -100,18 +100,9 @@ def _places(mesh: Mesh, time_s: float) -> Floats:
     at = np.array([time_s])
     inertial, _ = states(mesh.constellation.satellites, mesh.start, at, mesh.engine)
     angle = float(mesh.rotation.angle(mesh.start, at)[0])
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    orbit = inertial[:, 0] @ turn.T
-    ground = np.array([_surface(row.latitude_deg, row.longitude_deg) for row in mesh.stations])
-    return np.concatenate([orbit, ground.reshape(-1, 3)])
-
-
-def _surface(latitude_deg: float, longitude_deg: float) -> tuple[float, float, float]:
-    """Where a station is drawn: a sphere is good enough for a curve on a map."""
-    north, east = np.radians([latitude_deg, longitude_deg])
-    flat = EARTH_RADIUS_M * np.cos(north)
-    return (flat * np.cos(east), flat * np.sin(east), EARTH_RADIUS_M * np.sin(north))
+    orbit = inertial[:, 0] @ earth_turn(angle).T
+    # On a sphere a station is drawn at the latitude that its mark has.
+    return np.concatenate([orbit, SHAPES["sphere"].places(mesh.stations)[0].reshape(-1, 3)])
 
 
 def _draw_links(

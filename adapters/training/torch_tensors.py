@@ -17,8 +17,7 @@ import numpy as np
 
 from ...formulations import checks
 from ...formulations.compression import wire
-from ...formulations.compression.codec import Compressor
-from ...formulations.compression.cursor import WireError
+from ...formulations.compression.codec import Compressor, only_tensor, refuse_infinite
 from ...formulations.compression.feedback import TensorState
 from ...formulations.compression.select import Picked
 from .torch_select import top_k
@@ -122,27 +121,13 @@ class TorchCompressor(Compressor):
         import torch
 
         shown = f"tensor {name!r}" if name else "tensor"
-        if not isinstance(name, str) or len(name.encode()) > wire.MAX_NAME_BYTES:
-            checks.fail("Compressor name", name, f"a string of {wire.MAX_NAME_BYTES} bytes or less")
-        if tensor.ndim > wire.MAX_DIMENSIONS:
-            checks.fail(f"{shown}.ndim", tensor.ndim, f"at most {wire.MAX_DIMENSIONS}")
-        self.scheme.kept(name, tensor.numel())
-        self.scheme.bits_of(name)
+        self._check_head(name, shown, _name(tensor.dtype), tuple(tensor.shape))
         wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-        state: Any = self._states.get(name)
-        if state is not None and state.residual is not None:
-            if state.residual.shape != tensor.shape:
-                before = tuple(state.residual.shape)
-                checks.fail(f"{shown}.shape", tuple(tensor.shape), f"{before}, as before")
-            if state.residual.dtype != wide:
-                kind = _name(state.residual.dtype)
-                checks.fail(f"{shown}.dtype", _name(tensor.dtype), f"one with a {kind} residual")
         values = tensor.to(wide).contiguous().view(-1)
         finite = torch.isfinite(values)
         if not bool(finite.all()):
             place = int((~finite).nonzero()[0])
-            at = ", ".join(str(k) for k in np.unravel_index(place, tuple(tensor.shape)))
-            checks.fail(f"{shown}[{at}]", float(values[place]), "a finite number")
+            refuse_infinite(shown, place, float(values[place]), tuple(tensor.shape))
         return values
 
     def _coded_on_device(self, name: str, tensor: Any, values: Any) -> wire.CodedTensor:
@@ -161,20 +146,12 @@ class TorchCompressor(Compressor):
             is_large = found.abs() >= scheme.threshold
             places, found = places[is_large], found[is_large]
         picked = Picked(places.cpu().numpy(), found.cpu().numpy())
-        head = _Head(np.dtype(DTYPES[_name(tensor.dtype)]), tuple(tensor.shape))
-        coded = self._quantised(name, head, picked, state.messages)  # type: ignore[arg-type]
+        kind = np.dtype(DTYPES[_name(tensor.dtype)])
+        coded = self._quantised(name, kind, tuple(tensor.shape), picked, state.messages)
         if state.residual is not None:
             state.sent_from_device(places, found, coded.decoded())
         state.messages += 1
         return coded
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """Type and shape of a tensor whose numbers are elsewhere."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -267,12 +244,7 @@ def decompress_tensor(
     WireError
         If the bytes are not such a message.
     """
-    tensors = wire.read(message, max_elements)
-    if len(tensors) != 1:
-        raise WireError(
-            f"message tensors = {len(tensors)}: expected one; decompress_tensors unpacks several"
-        )
-    return _dense(next(iter(tensors.values())), dtype, device)
+    return _dense(only_tensor(message, max_elements, "decompress_tensors"), dtype, device)
 
 
 def decompress_tensors(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import checks
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .problem import CompressionProblem
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ Error feedback, selection (`select`), quantisation (`quantise`), coding (`rice`,
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -172,29 +173,33 @@ class Compressor:
     def _checked(self, name: str, tensor: NDArray[Any]) -> Numbers:
         """Flat, contiguous float32 or float64 numbers of a tensor that may be compressed."""
         shown = f"tensor {name!r}" if name else "array"
-        if not isinstance(name, str) or len(name.encode()) > wire.MAX_NAME_BYTES:
-            checks.fail("Compressor name", name, f"a string of {wire.MAX_NAME_BYTES} bytes or less")
         if tensor.dtype.type not in _DTYPES:
             checks.fail(f"{shown}.dtype", str(tensor.dtype), "float16, float32 or float64")
-        if tensor.ndim > wire.MAX_DIMENSIONS:
-            checks.fail(f"{shown}.ndim", tensor.ndim, f"at most {wire.MAX_DIMENSIONS}")
-        self.scheme.kept(name, tensor.size)
-        self.scheme.bits_of(name)
+        self._check_head(name, shown, str(tensor.dtype), tensor.shape)
         wide = np.float64 if tensor.dtype.type is np.float64 else np.float32
         values: Any = np.ascontiguousarray(tensor, wide).reshape(-1)
-        state = self._states.get(name)
-        if state is not None and state.residual is not None:
-            if state.residual.shape != tensor.shape:
-                checks.fail(f"{shown}.shape", tensor.shape, f"{state.residual.shape}, as before")
-            if state.residual.dtype != wide:
-                kind = str(tensor.dtype)
-                checks.fail(f"{shown}.dtype", kind, f"one with a {state.residual.dtype} residual")
         if not is_finite(values):
             place = int(np.flatnonzero(~np.isfinite(values))[0])
-            at = ", ".join(str(k) for k in np.unravel_index(place, tensor.shape))
-            checks.fail(f"{shown}[{at}]", float(values[place]), "a finite number")
+            refuse_infinite(shown, place, float(values[place]), tensor.shape)
         flat: Numbers = values
         return flat
+
+    def _check_head(self, name: str, shown: str, kind: str, shape: tuple[int, ...]) -> None:
+        """Refuse a name, a type or a shape that no message or no residual takes."""
+        if not isinstance(name, str) or len(name.encode()) > wire.MAX_NAME_BYTES:
+            checks.fail("Compressor name", name, f"a string of {wire.MAX_NAME_BYTES} bytes or less")
+        if len(shape) > wire.MAX_DIMENSIONS:
+            checks.fail(f"{shown}.ndim", len(shape), f"at most {wire.MAX_DIMENSIONS}")
+        self.scheme.kept(name, math.prod(shape))
+        self.scheme.bits_of(name)
+        state = self._states.get(name)
+        if state is None or state.residual is None:
+            return
+        before, held = tuple(state.residual.shape), str(state.residual.dtype).rpartition(".")[2]
+        if before != shape:
+            checks.fail(f"{shown}.shape", shape, f"{before}, as before")
+        if held != ("float64" if kind == "float64" else "float32"):
+            checks.fail(f"{shown}.dtype", kind, f"one with a {held} residual")
 
     def _coded(self, name: str, tensor: NDArray[Any], values: Numbers) -> wire.CodedTensor:
         """Select and quantise; the residual is what is left of what was there."""
@@ -210,7 +215,7 @@ class Compressor:
         if scheme.threshold > 0.0:
             is_large = np.abs(picked.values) >= scheme.threshold
             picked = Picked(picked.places[is_large], picked.values[is_large])
-        coded = self._quantised(name, tensor, picked, state.messages)
+        coded = self._quantised(name, tensor.dtype, tensor.shape, picked, state.messages)
         if state.residual is not None:
             state.sent(picked, coded.decoded())
         state.messages += 1
@@ -223,21 +228,21 @@ class Compressor:
         return TensorState(np.zeros(shape, dtype), velocity)
 
     def _quantised(
-        self, name: str, tensor: NDArray[Any], picked: Picked, messages: int
+        self, name: str, kind: np.dtype[Any], shape: tuple[int, ...], picked: Picked, messages: int
     ) -> wire.CodedTensor:
         scheme = self.scheme
         bits = scheme.bits_of(name)
-        dtype = np.dtype(tensor.dtype.type)
+        dtype = np.dtype(kind.type)
         if bits is None or not len(picked):
             most = float(np.finfo(dtype).max)
             exact = np.clip(picked.values, -most, most).astype(dtype)
-            return wire.CodedTensor(dtype, tensor.shape, picked.places, exact, None)
+            return wire.CodedTensor(dtype, shape, picked.places, exact, None)
         rounding = Rounding()
         if scheme.stochastic_rounding:
             key = (int(scheme.seed) << 32) + (zlib.crc32(name.encode()) << 16) + messages
             rounding = Rounding(key * 0xD1342543DE82EF95 % _WORD, not scheme.error_feedback)
         levels, codes = Quantiser(dtype, bits, scheme.levels, rounding).apply(picked.values)
-        return wire.CodedTensor(dtype, tensor.shape, picked.places, codes, levels)
+        return wire.CodedTensor(dtype, shape, picked.places, codes, levels)
 
 
 def decompress(message: bytes, *, max_elements: int = wire.MAX_ELEMENTS) -> NDArray[Any]:
@@ -255,12 +260,7 @@ def decompress(message: bytes, *, max_elements: int = wire.MAX_ELEMENTS) -> NDAr
     WireError
         If the bytes are not such a message.
     """
-    tensors = wire.read(message, max_elements)
-    if len(tensors) != 1:
-        raise WireError(
-            f"message tensors = {len(tensors)}: expected one; decompress_tree unpacks several"
-        )
-    return next(iter(tensors.values())).dense()
+    return only_tensor(message, max_elements, "decompress_tree").dense()
 
 
 def decompress_tree(
@@ -272,3 +272,19 @@ def decompress_tree(
     """
     tensors = wire.read(message, max_elements)
     return {name: tensor.dense() for name, tensor in tensors.items()}
+
+
+def only_tensor(message: bytes, max_elements: int, several: str) -> wire.SparseTensor:
+    """The one tensor of a message; `several` names what unpacks more."""
+    tensors = wire.read(message, max_elements)
+    if len(tensors) != 1:
+        raise WireError(
+            f"message tensors = {len(tensors)}: expected one; {several} unpacks several"
+        )
+    return next(iter(tensors.values()))
+
+
+def refuse_infinite(shown: str, place: int, value: float, shape: tuple[int, ...]) -> NoReturn:
+    """Name the first element that is no number."""
+    at = ", ".join(str(k) for k in np.unravel_index(place, shape))
+    checks.fail(f"{shown}[{at}]", value, "a finite number")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .problem import CompressionProblem
 from .segments import Prices, Segments, least_gain, summed
 

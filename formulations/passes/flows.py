@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiled import kernel
 from ..flow import FlowNetwork
-from ..space.compiled import kernel
 from .event_cuts import collects
 from .expansion import Expansion
 from .problem import PassProblem

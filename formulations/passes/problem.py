@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import checks
 from ..contacts import ContactPlan
+from ..targets import GROUND, targets_of
 from .battery import Battery
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ OBJECTIVES = ("volume", "completion", "priority")
 
 #: Classes of priority, the most urgent first.
 PRIORITIES = ("critical", "high", "normal", "low")
-
-#: The target that means any ground node.
-GROUND = "ground"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +207,7 @@ class PassProblem:
 
     def targets(self, demand: Demand) -> NDArray[np.int64]:
         """Nodes at which a demand counts as delivered."""
-        if demand.target == GROUND and GROUND not in self.plan.node_names:
-            ground = [k for k, node in enumerate(self.plan.nodes) if node.kind == "ground"]
-            return np.array(ground, dtype=np.int64)
-        return np.array([self.plan.index(demand.target)], dtype=np.int64)
+        return targets_of(f"Demand[{demand.name!r}].target", self.plan, demand.target)
 
 
 def _by_name(where: str, given: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .heap_kernel import OUTSIDE, pop, rise
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 from .. import checks
 from ..contacts import ContactPlan
 from ..space.earth import LIGHT_SPEED_M_PER_S
+from ..targets import GROUND
 from .mesh import Mesh, mesh_links
-from .problem import GROUND
-from .snapshot_arcs import check
+from .snapshot_arcs import check, mesh_rates
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -282,11 +282,7 @@ def _of_mesh(mesh: Mesh, at_s: float) -> Links:
     when = np.array([at_s])
     check(mesh, when, "inverse_rate")
     pairs, far, orbital = next(mesh_links(mesh, when))
-    rate, reach = np.zeros(len(far)), np.maximum(far, 1.0)  # two may cross at one place
-    if mesh.isl is not None:
-        rate[:orbital] = mesh.isl.link.rate_bps(reach[:orbital])
-    if mesh.ground_link is not None:
-        rate[orbital:] = mesh.ground_link.rate_bps(reach[orbital:])
+    rate = mesh_rates(mesh, far, orbital)
     (one, two), rate, far = pairs[rate > 0].T, rate[rate > 0], far[rate > 0]
     names = mesh.node_names
     return Links(

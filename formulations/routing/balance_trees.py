@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .balance import BalanceProblem
 from .snapshot_kernel import NONE, compressed
 from .tree_kernel import dijkstra

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
+from ..contact_columns import CONTACT_COLUMNS, repeats
 from ..contacts import ContactPlan
+from ..targets import targets_of
 from .hop import Hop
 from .objectives import earliest_route
-from .problem import RouteProblem, targets_of
+from .problem import RouteProblem
 from .reasons import why_none
 from .solution import Route
 
@@ -260,9 +262,8 @@ class _Free:
 def _tell_apart(rows: dict[str, NDArray[Any]]) -> None:
     """Two terminals may be left with gaps alike to the last bit: one ends that bit sooner."""
     while True:
-        table = np.stack([rows[name].astype(np.float64) for name in rows], axis=1)
-        _, first = np.unique(table, axis=0, return_index=True)
-        again = np.setdiff1d(np.arange(len(table)), first)
+        first = repeats(rows, tuple(CONTACT_COLUMNS))
+        again = np.flatnonzero(first != np.arange(len(first)))
         if not len(again):
             return
         rows["end_s"][again] = np.nextafter(rows["end_s"][again], -math.inf)

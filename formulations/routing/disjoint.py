@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from .. import checks
+from .judge import shared
 from .pair_search import PairAnswer, PairSearch
 from .parts import avoiding
 from .problem import DISJOINT, RouteProblem
@@ -88,14 +89,7 @@ def in_common(problem: RouteProblem, one: Sequence[int], other: Sequence[int]) -
         Contacts.
     """
     kind = checks.known("RouteProblem.disjoint", problem.disjoint, DISJOINT)
-    rows, names = problem.plan.arrays, problem.plan.node_names
-    paths = [[(int(rows["source"][k]), int(rows["target"][k])) for k in p] for p in (one, other)]
-    links = [{(min(pair), max(pair)) for pair in path} for path in paths]
-    found = [f"the link {names[a]!r} - {names[b]!r}" for a, b in sorted(links[0] & links[1])]
-    if kind == "node":
-        inner = [{target for _, target in path[:-1]} for path in paths]
-        found += [f"node {names[node]!r}" for node in sorted(inner[0] & inner[1])]
-    return tuple(found)
+    return shared(problem.plan, kind, one, other)
 
 
 def bottleneck(case: Searching, route: Branch, kind: str) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 
 from .. import checks
 from ..contacts import ContactPlan
+from ..targets import targets_of
 from .arrival_kernel import searches
 from .contact_graph import ContactGraph
-from .problem import check_without, targets_of
+from .problem import check_without
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .balance import BalanceProblem
 from .balance_trees import Inward
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import checks
 from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
+from ..space.earth import earth_turn, frames_at
 from ..stations import GroundStation
 from .mesh_kernel import in_view
 
@@ -49,16 +50,7 @@ class Shape:
         """Earth-fixed positions (m) and local axes (rows east, north, up) of stations."""
         tangent = np.tan(np.radians([row.latitude_deg for row in stations]))
         latitude = np.arctan(self.latitude_factor * tangent)
-        longitude = np.radians([row.longitude_deg for row in stations])
-        altitude = np.array([row.altitude_m for row in stations], dtype=np.float64)
-        sin_lat, cos_lat, zero = np.sin(latitude), np.cos(latitude), np.zeros(len(latitude))
-        sin_lon, cos_lon = np.sin(longitude), np.cos(longitude)
-        squared = self.flattening * (2 - self.flattening)
-        curve = self.radius_m / np.sqrt(1 - squared * sin_lat**2)
-        up = np.stack([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat], axis=-1)
-        across = np.stack([curve + altitude] * 2 + [curve * (1 - squared) + altitude], axis=-1)
-        east = np.stack([-sin_lon, cos_lon, zero], axis=-1)
-        return up * across, np.stack([east, np.cross(up, east), up], axis=1)
+        return frames_at(latitude, stations, self.radius_m, self.flattening)
 
 
 #: ``pyephem``: what PyEphem, and with it Hypatia, computes: the ellipsoid of 1967, geodetic
@@ -149,8 +141,7 @@ class Sites:
         range_m : array, shape (links,)
             By station, then satellite. O(stations satellites).
         """
-        cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
-        turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        turn = earth_turn(angle_rad)
         place, axes = self.position @ turn, self.axes @ turn
         up = np.ascontiguousarray(axes[:, 2])
         reach = self._farthest(satellites_m)

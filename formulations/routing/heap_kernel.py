@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 
 if TYPE_CHECKING:
     import numpy as np

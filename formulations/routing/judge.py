@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .plane_sets import across_seam, planes_missed
+
 if TYPE_CHECKING:
+    from ..contacts import ContactPlan
     from .hop import Hop
     from .problem import RouteProblem
 
@@ -66,25 +69,27 @@ def _hop(problem: RouteProblem, hop: Hop, here: str, now: float) -> Iterator[str
 
 def _planes(problem: RouteProblem, hops: Sequence[Hop]) -> Iterator[str]:
     """Planes that a route does not touch, and where it crosses the seam."""
-    plane = {node.name: node.plane for node in problem.plan.nodes}
-    every = {number for number in plane.values() if number is not None}
-    touched = {plane[hops[0].source], *(plane[hop.target] for hop in hops)}
-    for number in sorted(every - touched):
+    contacts = [hop.contact for hop in hops]
+    for number in planes_missed(problem.plan, contacts):
         yield f"it touches no satellite of plane {number}"
-    seam = {min(every), max(every)} if len(every) > 2 else None
+    seam = across_seam(problem.plan)
     for hop in hops:
-        if {plane[hop.source], plane[hop.target]} == seam:
+        if seam[hop.contact]:
             yield f"hop {hop.source} -> {hop.target} crosses the seam"
 
 
-def shared(problem: RouteProblem, one: Sequence[Hop], other: Sequence[Hop]) -> Iterator[str]:
-    """What two routes share that should not."""
-    if problem.disjoint == "node":
-        for name in sorted({hop.target for hop in one[:-1]} & {hop.target for hop in other[:-1]}):
-            yield f"both routes pass {name!r}"
-    links = [{frozenset((hop.source, hop.target)) for hop in hops} for hops in (one, other)]
-    for link in sorted(links[0] & links[1], key=sorted):
-        yield f"both routes use the link of {' and '.join(map(repr, sorted(link)))}"
+def shared(
+    plan: ContactPlan, kind: str, one: Sequence[int], other: Sequence[int]
+) -> tuple[str, ...]:
+    """What two routes, by their contacts, share and should not, by `RouteProblem.disjoint`."""
+    rows, names = plan.arrays, plan.node_names
+    paths = [[(int(rows["source"][k]), int(rows["target"][k])) for k in p] for p in (one, other)]
+    links = [{(min(pair), max(pair)) for pair in path} for path in paths]
+    found = [f"the link {names[a]!r} - {names[b]!r}" for a, b in sorted(links[0] & links[1])]
+    if kind == "node":
+        inner = [{target for _, target in path[:-1]} for path in paths]
+        found += [f"node {names[node]!r}" for node in sorted(inner[0] & inner[1])]
+    return tuple(found)
 
 
 def _near(time_s: float) -> float:

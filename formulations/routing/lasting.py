@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiled import kernel
 from ..contacts import ContactPlan
-from ..space.compiled import kernel
 from .mesh import Mesh
 from .snapshot_arcs import Arcs, arcs_at
 from .trees import Trees

@@ -27,7 +27,7 @@ from ..space.topology import IslTopology, isl_pairs
 from ..space.window import Window, constellation_of, stations_of
 from ..stations import GroundStation
 from .ground import SHAPES, GroundAccess, Sites
-from .mesh_kernel import distances, in_sight
+from .mesh_kernel import distances, in_sight, turning_rates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -228,23 +228,7 @@ def _allowed(
     keep: Flags = in_sight(position, pairs, equator**2, equator / pole)
     keep &= far <= topology.max_range_m
     if topology.max_slew_deg_per_s is not None:
-        limit = math.radians(topology.max_slew_deg_per_s)
-        for one, two in (pairs.T, pairs.T[::-1]):
-            keep &= _turning_rad_per_s(position, velocity, one, two) <= limit
+        keep &= turning_rates(position, velocity, pairs) <= math.radians(
+            topology.max_slew_deg_per_s
+        )
     return keep
-
-
-def _turning_rad_per_s(position: Floats, velocity: Floats, one: Ints, two: Ints) -> Floats:
-    """How fast terminals on satellites `one` turn to follow `two`; inertial positions.
-
-    Seen from bodies that keep one face to the Earth and one to the normal of their orbit, which
-    turn with r x v / r^2; the direction d of the other turns with d x v / d^2.
-    """
-    r, v = position[one], velocity[one]
-    body = np.cross(r, v) / (r * r).sum(axis=1)[:, None]
-    toward = position[two] - r
-    square = (toward * toward).sum(axis=1)[:, None]
-    turn = np.cross(toward, velocity[two] - v) / square - body
-    turn -= (turn * toward).sum(axis=1)[:, None] * toward / square
-    rate: Floats = np.linalg.norm(turn, axis=1)
-    return rate

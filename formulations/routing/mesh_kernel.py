@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
+from ..space.sampled import turning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,4 +89,20 @@ def in_sight(satellites: Floats, pairs: Ints, square: float, factor: float) -> F
         one, two = x * x + y * y + z * z - square, p * p + q * q + r * r - square
         across = x * p + y * q + z * r - square
         found[k] = one > 0 and two > 0 and across + math.sqrt(one * two) > 0
+    return found
+
+
+@kernel
+def turning_rates(satellites: Floats, velocity: Floats, pairs: Ints) -> Floats:
+    """How fast (rad/s) the terminals of each pair turn, the faster of both; inertial states."""
+    found = np.empty(pairs.shape[0])
+    for k in range(pairs.shape[0]):
+        i, j = pairs[k, 0], pairs[k, 1]
+        x, y, z = satellites[i, 0], satellites[i, 1], satellites[i, 2]
+        u, v, w = velocity[i, 0], velocity[i, 1], velocity[i, 2]
+        p, q, r = satellites[j, 0], satellites[j, 1], satellites[j, 2]
+        a, b, c = velocity[j, 0], velocity[j, 1], velocity[j, 2]
+        one = turning(x, y, z, u, v, w, p, q, r, a, b, c)
+        two = turning(p, q, r, a, b, c, x, y, z, u, v, w)
+        found[k] = max(one, two)
     return found

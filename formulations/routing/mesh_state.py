@@ -11,7 +11,7 @@ import numpy as np
 from .. import checks
 from ..contacts import ContactPlan
 from .mesh import Mesh
-from .snapshot_arcs import Arcs, arcs_at, check, relays_of
+from .snapshot_arcs import Arcs, arcs_at, check, moments, relays, through_ground
 from .trees import Trees
 
 if TYPE_CHECKING:
@@ -163,12 +163,7 @@ def _checked(
     """Roots of the trees, times, and which nodes paths may lead through."""
     if not isinstance(network, ContactPlan | Mesh):
         checks.fail("mesh_state.network", type(network).__name__, "a ContactPlan or a Mesh")
-    try:
-        times_s = np.atleast_1d(np.array(times, dtype=np.float64))
-    except (TypeError, ValueError):
-        times_s = np.full(1, np.nan)
-    if times_s.ndim != 1 or not times_s.size or not np.isfinite(times_s).all():
-        checks.fail("mesh_state.times", times, "one finite number of seconds or more")
+    times_s = moments("mesh_state", times)
     check(network, times_s, "delay")
     names = network.node_names
     wanted = names if sources is None else tuple([sources] if isinstance(sources, str) else sources)
@@ -177,10 +172,7 @@ def _checked(
     for name in wanted if sources is not None else ():
         checks.known("mesh_state.sources", name, names)
     checks.unique("mesh_state.sources", wanted)
-    if ground_relays is not None and not isinstance(ground_relays, bool):
-        checks.fail("mesh_state.ground_relays", ground_relays, "True, False or None")
-    through = isinstance(network, ContactPlan) if ground_relays is None else ground_relays
-    relay = np.ones(len(names), dtype=np.bool_) if through else relays_of(network)
+    relay = relays(network, through_ground("mesh_state", network, ground_relays))
     position = {name: k for k, name in enumerate(names)}
     return np.array([position[name] for name in wanted], dtype=np.int64), times_s, relay
 

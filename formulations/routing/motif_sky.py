@@ -13,7 +13,7 @@ from ..space.earth import LIGHT_SPEED_M_PER_S
 from ..space.topology import IslTopology, isl_pairs
 from ..stations import GroundStation
 from .mesh import Mesh, mesh_links
-from .snapshot_arcs import Arcs, relays_of
+from .snapshot_arcs import Arcs, moments, relays_of
 from .trees import Trees
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class MotifSky:
         if not constellation.shells:
             expected = "one with shells, such as Constellation.walker builds"
             checks.fail("search_motifs.constellation", constellation, expected)
-        times_s = _times(times)
+        times_s = moments("search_motifs", times)
         chosen = _pairs(pairs, mesh.stations)
         along = _along_m(mesh.stations, chosen)
         if pairs is None:
@@ -217,13 +217,3 @@ def _pairs(pairs: Any, stations: Sequence[GroundStation]) -> Ints:
             checks.fail(f"search_motifs.pairs[{k}]", pair, "the names of two stations")
         found.append([position[checks.known(f"pairs[{k}]", name, names)] for name in pair])
     return np.array(found, dtype=np.int64)
-
-
-def _times(times: Any) -> Floats:
-    try:
-        found = np.atleast_1d(np.array(times, dtype=np.float64))
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
-        checks.fail("search_motifs.times", times, "one finite number of seconds or more")
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,15 @@ def across_seam(plan: ContactPlan) -> Mask:
     last = len(planes) - 1
     found = (np.minimum(one, other) == 0) & (np.maximum(one, other) == last) & (last > 1)
     return np.asarray(found, dtype=bool)
+
+
+def planes_missed(plan: ContactPlan, contacts: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of the planes that a walk over some contacts does not visit."""
+    planes = Planes.of(plan)
+    taken = list(contacts)
+    ends = [planes.rank[plan.arrays[end][taken]] for end in ("source", "target")]
+    missed = np.setdiff1d(np.arange(len(planes)), np.concatenate(ends))
+    return tuple(planes.number[missed].tolist())
 
 
 def growing_sets(plan: ContactPlan, planes: Planes, usable: Mask) -> Ints:

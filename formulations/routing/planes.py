@@ -19,18 +19,19 @@ labels are set in the order of time. Of which sets:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import checks
 from ..contacts import ContactPlan
+from ..targets import targets_of
 from .contact_graph import ContactGraph
 from .earliest import earliest_arrivals
 from .plane_sets import Planes, across_seam, growing_sets
 from .planes_kernel import touch
-from .problem import RouteProblem, check_without, targets_of
+from .problem import RouteProblem, check_without
 from .searching import near
 from .solution import Route
 
@@ -115,15 +116,6 @@ def touching_route(problem: RouteProblem) -> Route | None:
     """
     contacts = _touched(problem, problem.arrive_by_s)
     return None if contacts is None else Route.along(problem, contacts)
-
-
-def planes_missed(plan: ContactPlan, contacts: Sequence[int]) -> tuple[int, ...]:
-    """Numbers of the planes that a walk over some contacts does not visit."""
-    planes = Planes.of(plan)
-    taken = list(contacts)
-    ends = [planes.rank[plan.arrays[end][taken]] for end in ("source", "target")]
-    missed = np.setdiff1d(np.arange(len(planes)), np.concatenate(ends))
-    return tuple(planes.number[missed].tolist())
 
 
 def why_planes_are_missed(problem: RouteProblem) -> str:

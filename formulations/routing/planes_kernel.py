@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .arrival_kernel import Arcs, over_group
 from .heap_kernel import OUTSIDE, pop, rise
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import checks
 from ..contacts import ContactPlan
+from ..targets import targets_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,9 +29,6 @@ OBJECTIVES = (
 
 #: What two routes may not share.
 DISJOINT = ("link", "node")
-
-#: The target that means any ground node.
-GROUND = "ground"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,18 +128,6 @@ class RouteProblem:
     def targets(self) -> NDArray[np.int64]:
         """Positions of the nodes at which the bundle counts as delivered."""
         return targets_of("RouteProblem.target", self.plan, self.target)
-
-
-def targets_of(where: str, plan: ContactPlan, target: str) -> NDArray[np.int64]:
-    """Positions of the nodes that a target means: itself, or for ``"ground"`` every ground node."""
-    names = plan.node_names
-    if target != GROUND or GROUND in names:
-        return np.array([names.index(checks.known(where, target, names))], dtype=np.int64)
-    ground = [k for k, node in enumerate(plan.nodes) if node.kind == "ground"]
-    if not ground:
-        expected = "a node's name (no node of the plan is of the kind 'ground')"
-        checks.fail(where, target, expected)
-    return np.array(ground, dtype=np.int64)
 
 
 def check_without(

@@ -15,7 +15,7 @@ from .lasting import LongestLasting
 from .light_time import mesh_bound_s
 from .logbook import Logbook
 from .mesh import Mesh
-from .snapshot_arcs import WEIGHTS, Arcs, arcs_at, check, relays_of
+from .snapshot_arcs import WEIGHTS, Arcs, arcs_at, check, relays, relays_of, through_ground
 from .trees import Trees
 from .walking import Ends, links_along, nodes_along
 from .watch import RULES, RouteLog
@@ -175,8 +175,7 @@ class _Case:
             checks.fail(f"{where}.end_s", last, f"an end after start_s = {first:g}")
         step = checks.real(f"{where}.step_s", step_s, strict=True)
         checks.known(f"{where}.weight", weight, WEIGHTS)
-        if ground_relays is not None and not isinstance(ground_relays, bool):
-            checks.fail(f"{where}.ground_relays", ground_relays, "True, False or None")
+        through = through_ground(where, network, ground_relays)
         times: Floats
         if isinstance(network, ContactPlan):
             network = _carrying(network) if weight == "inverse_rate" else network
@@ -186,8 +185,7 @@ class _Case:
             steps = max(1, math.ceil((last - first) / step - 1e-9))
             times = first + step * np.arange(steps, dtype=np.float64)
         check(network, times, weight)
-        through = isinstance(network, ContactPlan) if ground_relays is None else ground_relays
-        relay = np.ones(len(names), dtype=np.bool_) if through else relays_of(network)
+        relay = relays(network, through)
         ends = Ends(names.index(source), names.index(target))
         return cls(network, ends, times, last, relay)
 

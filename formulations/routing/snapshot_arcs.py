@@ -51,6 +51,29 @@ def check(network: ContactPlan | Mesh, times_s: Floats, weight: str) -> None:
         checks.fail("times", float(times_s.min()), expected)
 
 
+def moments(where: str, times: Any) -> Floats:
+    """Times as an array of its own; not empty, finite, in one dimension."""
+    try:
+        found = np.atleast_1d(np.array(times, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
+        checks.fail(f"{where}.times", times, "one finite number of seconds or more")
+    return found
+
+
+def through_ground(where: str, network: ContactPlan | Mesh, ground_relays: Any) -> bool:
+    """Whether a path may lead through a ground node: as given, else in a plan, not in a mesh."""
+    if ground_relays is not None and not isinstance(ground_relays, bool):
+        checks.fail(f"{where}.ground_relays", ground_relays, "True, False or None")
+    return isinstance(network, ContactPlan) if ground_relays is None else ground_relays
+
+
+def relays(network: ContactPlan | Mesh, through: bool) -> NDArray[np.bool_]:
+    """Nodes that a path may lead through, shape (nodes,): all, or all but those on the ground."""
+    return np.ones(len(network.node_names), dtype=np.bool_) if through else relays_of(network)
+
+
 def relays_of(network: ContactPlan | Mesh) -> NDArray[np.bool_]:
     """Which nodes are satellites (or of no known kind), shape (nodes,)."""
     if isinstance(network, ContactPlan):
@@ -111,11 +134,16 @@ def _mesh_weight(mesh: Mesh, far: Floats, orbital: int, weight: str) -> Floats:
         return far / LIGHT_SPEED_M_PER_S
     if weight == "hops":
         return np.ones(len(far))
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 / mesh_rates(mesh, far, orbital), dtype=np.float64)
+
+
+def mesh_rates(mesh: Mesh, far: Floats, orbital: int) -> Floats:
+    """Rate (bit/s) of each link over its length (m), the first `orbital` between satellites."""
     rate = np.zeros(len(far))
     reach = np.maximum(far, 1.0)  # two satellites may cross at one place
     if mesh.isl is not None:
         rate[:orbital] = mesh.isl.link.rate_bps(reach[:orbital])
     if mesh.ground_link is not None:
         rate[orbital:] = mesh.ground_link.rate_bps(reach[orbital:])
-    with np.errstate(divide="ignore"):
-        return np.asarray(1.0 / rate, dtype=np.float64)
+    return rate

@@ -17,7 +17,7 @@ from .. import checks
 from ..contacts import ContactPlan
 from .mesh import Mesh
 from .snapshot_answers import ForwardingStates, SnapshotPaths
-from .snapshot_arcs import WEIGHTS, Arcs, arcs_at, check, relays_of
+from .snapshot_arcs import WEIGHTS, Arcs, arcs_at, check, moments, relays, through_ground
 from .trees import METHODS, Trees
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def snapshot_paths(
         on_progress=on_progress,
     )
     first = next(steps)
-    times_s = _times(times)
+    times_s = moments("snapshot_paths", times)
     distance = np.empty((len(times_s), *first.distance.shape[1:]))
     before = np.empty((len(times_s), *first.predecessor.shape[1:]), dtype=np.int32)
     distance[0], before[0] = first.distance[0], first.predecessor[0]
@@ -123,8 +123,7 @@ def snapshot_stream(
     )
     names = run.node_names
     wanted = names if targets is None else _names("snapshot_paths.targets", targets, names)
-    columns = [names.index(name) for name in wanted]
-    chosen = slice(None) if targets is None else columns
+    chosen = slice(None) if targets is None else [names.index(name) for name in wanted]
 
     def steps() -> Iterator[SnapshotPaths]:
         for time, distance, before in run.trees(reverse=False):
@@ -173,7 +172,7 @@ def forwarding_states(
     )
     return replace(
         steps[0],
-        times_s=_times(times),
+        times_s=moments("forwarding_states", times),
         distance=np.concatenate([step.distance for step in steps]),
         next_hop=np.concatenate([step.next_hop for step in steps]),
     )
@@ -241,22 +240,19 @@ class _Run:
         """Check what a caller said; `where` is the function that it called."""
         if not isinstance(network, ContactPlan | Mesh):
             checks.fail(f"{where}.network", type(network).__name__, "a ContactPlan or a Mesh")
-        times_s = _times(times, where)
+        times_s = moments(where, times)
         names = network.node_names
         role = "sources" if where == "snapshot_paths" else "targets"
         chosen = _names(f"{where}.{role}", roots, names)
         checks.known(f"{where}.weight", weight, WEIGHTS)
         check(network, times_s, weight)
-        if ground_relays is not None and not isinstance(ground_relays, bool):
-            checks.fail(f"{where}.ground_relays", ground_relays, "True, False or None")
+        relay = relays(network, through_ground(where, network, ground_relays))
         if method is not None:
             checks.known(f"{where}.method", method, METHODS)
         if method == "bfs" and weight != "hops":
             checks.fail(f"{where}.method", method, "another one: 'bfs' is for weight='hops'")
         if on_progress is not None and not callable(on_progress):
             checks.fail(f"{where}.on_progress", on_progress, "a callable, or None")
-        through = isinstance(network, ContactPlan) if ground_relays is None else ground_relays
-        relay = np.ones(len(names), dtype=np.bool_) if through else relays_of(network)
         road = method or _usual(network, times_s, weight)
         return cls(network, names, times_s, chosen, weight, relay, road, on_progress)
 
@@ -284,17 +280,6 @@ def _usual(network: ContactPlan | Mesh, times_s: Floats, weight: str) -> str:
     if isinstance(network, Mesh) and gaps.size and np.median(gaps) > _FAR_S:
         return "buckets"
     return "warm"
-
-
-def _times(times: Any, where: str = "snapshot_paths") -> Floats:
-    """Times as an array of its own; not empty, finite, in one dimension."""
-    try:
-        found = np.atleast_1d(np.array(times, dtype=np.float64))
-    except (TypeError, ValueError):
-        found = np.full((1, 1), np.nan)
-    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
-        checks.fail(f"{where}.times", times, "one finite number of seconds or more")
-    return found
 
 
 def _names(where: str, value: Any, known: tuple[str, ...]) -> tuple[str, ...]:

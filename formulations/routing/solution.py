@@ -191,7 +191,9 @@ class Route:
             found += [f"alternative {k + 1}: {text}" for text in other.violations()]
         if self.partner is not None:
             found += [f"partner: {text}" for text in self.partner.violations()]
-            found += shared(self.problem, self.hops, self.partner.hops)
+            kind = self.problem.disjoint or "link"
+            common = shared(self.problem.plan, kind, self.contacts, self.partner.contacts)
+            found += [f"both routes take {what}" for what in common]
         return tuple(found)
 
     # -- showing ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .heap_kernel import OUTSIDE, finish, relax, rise
 from .snapshot_kernel import NONE
 

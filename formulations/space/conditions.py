@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .compiled import kernel
+from ..compiled import kernel
 
 if TYPE_CHECKING:
     import numpy as np

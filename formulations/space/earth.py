@@ -122,12 +122,22 @@ def station_frames(
         Rows: east, north, up.
     """
     latitude = np.radians([row.latitude_deg for row in stations])
+    return frames_at(latitude, stations, EARTH_RADIUS_M, EARTH_FLATTENING)
+
+
+def frames_at(
+    latitude_rad: NDArray[np.float64],
+    stations: Sequence[GroundStation],
+    radius_m: float,
+    flattening: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`station_frames` of stations at other latitudes, on another ellipsoid."""
     longitude = np.radians([row.longitude_deg for row in stations])
     altitude = np.array([row.altitude_m for row in stations], dtype=np.float64)
-    sin_lat, cos_lat = np.sin(latitude), np.cos(latitude)
+    sin_lat, cos_lat = np.sin(latitude_rad), np.cos(latitude_rad)
     sin_lon, cos_lon = np.sin(longitude), np.cos(longitude)
-    squared = EARTH_FLATTENING * (2 - EARTH_FLATTENING)
-    curve = EARTH_RADIUS_M / np.sqrt(1 - squared * sin_lat**2)
+    squared = flattening * (2 - flattening)
+    curve = radius_m / np.sqrt(1 - squared * sin_lat**2)
     position = np.stack(
         [
             (curve + altitude) * cos_lat * cos_lon,
@@ -136,11 +146,17 @@ def station_frames(
         ],
         axis=-1,
     )
-    axes = np.empty((len(latitude), 3, 3))
+    axes = np.empty((len(latitude_rad), 3, 3))
     axes[:, 0] = np.stack([-sin_lon, cos_lon, np.zeros_like(sin_lon)], axis=-1)
     axes[:, 1] = np.stack([-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat], axis=-1)
     axes[:, 2] = np.stack([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat], axis=-1)
     return position, axes
+
+
+def earth_turn(angle_rad: float) -> NDArray[np.float64]:
+    """What turns Earth-fixed rows into inertial ones, ``rows @ turn``; its transpose, back."""
+    cosine, sine = math.cos(angle_rad), math.sin(angle_rad)
+    return np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
 def geodetic(

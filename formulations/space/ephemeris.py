@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiled import kernel
 from ..instants import J2000, seconds_between
 from ..mean_elements import EARTH_MU
 from ..orbits import Constellation
 from ..satellites import Satellite
-from .compiled import kernel
 from .earth import sun_direction
 from .propagate import states
 from .window import Window

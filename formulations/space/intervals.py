@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .compiled import kernel
+from ..compiled import kernel
 from .conditions import ELEVATION, condition, curvature
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import checks
+from ..compiled import kernel
 from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
 from ..orbits import Constellation
-from .compiled import kernel
 from .conditions import CLEAR, RANGE, SIGHT
 from .ephemeris import Ephemeris, time_blocks
 from .intervals import intervals

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiled import kernel
 from ..mean_elements import EARTH_J2, EARTH_MU, EARTH_RADIUS_M
 from ..satellites import Satellite
-from .compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

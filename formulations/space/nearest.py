@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..compiled import kernel
 from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
 from ..orbits import Constellation
-from .compiled import kernel
 from .conditions import at
 from .earth import EARTH_RATE_RAD_PER_S
 from .ephemeris import time_blocks

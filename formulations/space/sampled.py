@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .compiled import kernel
+from ..compiled import kernel
 from .conditions import at
 from .earth import EARTH_RATE_RAD_PER_S
 
@@ -67,13 +67,15 @@ def _value(
         bottom, top = place[14 + room + low], place[14 + room + high]
         return float(elevation - max(place[12], bottom + share * (top - bottom)))
     p, q, r, a, b, c = at(others[j, k], s, step)
-    one = _turning(x, y, z, u, v, w, p, q, r, a, b, c)
-    two = _turning(p, q, r, a, b, c, x, y, z, u, v, w)
+    rate = EARTH_RATE_RAD_PER_S
+    u, v, a, b = u - rate * y, v + rate * x, a - rate * q, b + rate * p  # inertial velocities
+    one = turning(x, y, z, u, v, w, p, q, r, a, b, c)
+    two = turning(p, q, r, a, b, c, x, y, z, u, v, w)
     return float(place[0] - max(one, two))
 
 
 @kernel
-def _turning(
+def turning(
     x: float,
     y: float,
     z: float,
@@ -87,12 +89,12 @@ def _turning(
     b: float,
     c: float,
 ) -> float:
-    """How fast (rad/s) the first of two Earth-fixed states must turn a terminal to the second.
+    """How fast (rad/s) the first of two states must turn a terminal to the second.
 
-    Seen from a body that keeps one face to the Earth and one to its orbit's normal.
+    Velocities are inertial, the axes any that both share. Seen from a body that keeps one face to
+    the Earth and one to its orbit's normal, which turns with r x v / r^2; the direction d of the
+    other turns with d x v / d^2.
     """
-    rate = EARTH_RATE_RAD_PER_S
-    u, v, a, b = u - rate * y, v + rate * x, a - rate * q, b + rate * p  # inertial velocities
     square = x * x + y * y + z * z
     body = ((y * w - z * v) / square, (z * u - x * w) / square, (x * v - y * u) / square)
     p, q, r, a, b, c = p - x, q - y, r - z, a - u, b - v, c - w

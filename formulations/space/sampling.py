@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .compiled import kernel
+from ..compiled import kernel
 from .conditions import at
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 from .state_kernel import SLACK_S, closed, measure, put, sum_up, take, undo
 
 if TYPE_CHECKING:

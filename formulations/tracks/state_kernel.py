@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..space.compiled import kernel
+from ..compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
