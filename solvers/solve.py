@@ -91,8 +91,12 @@ BalanceProblem or CompressionProblem
     if isinstance(problem, CompressionProblem):
         return solve_rates(problem, given)
     if not isinstance(problem, PartitionProblem):
-        kinds = "a problem: of partition, passes, tracks, a route, bookings or compression"
-        checks.fail("problem", type(problem).__name__, kinds)
+        checks.fail(
+            "problem",
+            type(problem).__name__,
+            "a PartitionProblem, PassProblem, TrackProblem, RouteProblem, BookingProblem, "
+            "BalanceProblem or CompressionProblem",
+        )
     return solve_partition(problem, given)
 
 
