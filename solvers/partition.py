@@ -7,8 +7,6 @@ has re-evaluated it and found no violation, whatever its solver said.
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import math
 import time
 from dataclasses import dataclass, replace
@@ -22,7 +20,7 @@ from ..formulations.partition.explain.infeasible import explain
 from ..formulations.partition.outcome import Outcome, Watch
 from ..formulations.partition.problem import SINGLE_OBJECTIVES
 from .options import SolveOptions
-from .result import Limit, Reason, SolveResult
+from .result import Limit, Reason, SolveResult, own_version
 from .roads import ROADS
 
 if TYPE_CHECKING:
@@ -154,7 +152,7 @@ class _Run:
         limit = Limit.INTERRUPT if interrupted else None
         if limit is None and watch.elapsed_s >= watch.time_limit_s:
             limit = Limit.TIME
-        backend = self.backend or _own_version()
+        backend = self.backend or own_version()
         partition = None
         if watch.placement is not None:
             partition = self.incumbent()
@@ -198,11 +196,6 @@ class _Run:
         if result.gap <= self.options.relative_gap:
             return replace(result, reason=Reason.OPTIMAL)
         return replace(result, limit=limit)
-
-
-@functools.cache
-def _own_version() -> str:
-    return f"orbweave {importlib.metadata.version('orbweave')}"
 
 
 def _roads(problem: PartitionProblem, options: SolveOptions) -> list[str]:

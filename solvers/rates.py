@@ -7,7 +7,6 @@ curves themselves.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import math
 import time
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from ..formulations.compression.slopes import by_slopes, is_nested
 from ..formulations.compression.solution import CompressionPlan
 from .options import SolveOptions
 from .rate_tangents import solve_refined
-from .result import Limit, Reason, SolveResult
+from .result import Limit, Reason, SolveResult, own_version
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,11 +193,11 @@ def _once(
         parts = vertices.chords()
         answer = by_slopes(problem, parts, target_error=asked.target_error)
         if answer is None:
-            return _Found(None, math.inf, _own_version(), Reason.INFEASIBLE)
+            return _Found(None, math.inf, own_version(), Reason.INFEASIBLE)
         size, prices = answer
         bound = proven_bound(problem, parts, prices)
         plan = _plan(problem, size, np.zeros(0), prices)
-        return _Found(plan, bound, _own_version())
+        return _Found(plan, bound, own_version())
     build = functools.partial(
         rates_lp.build, problem, fairness=asked.fairness, target_error=asked.target_error
     )
@@ -246,7 +245,7 @@ def _budget(problem: CompressionProblem, vertices: Vertices) -> _Found:
     prices = answer[1]
     entries, widths = by_budget(problem)
     plan = CompressionPlan(problem, entries, widths, prices=prices)
-    return _Found(plan, proven_bound(problem, parts, prices), _own_version())
+    return _Found(plan, proven_bound(problem, parts, prices), own_version())
 
 
 def _judged(
@@ -275,8 +274,3 @@ def _judged(
     if result.gap <= max(options.relative_gap, 1e-9):
         return replace(result, reason=Reason.OPTIMAL)
     return result
-
-
-@functools.cache
-def _own_version() -> str:
-    return f"orbweave {importlib.metadata.version('orbweave')}"

@@ -16,6 +16,7 @@ from ..formulations.passes import Demand, PassProblem, PassSchedule, Transfers
 from ..formulations.passes.event_cuts import pieces_by_events
 from ..formulations.passes.expansion import Expansion, by_events
 from ..formulations.passes.flows import commodities, is_network
+from ..formulations.ranges import ranges
 from .options import SolveOptions
 from .pass_grid import MOST_CELLS, MOST_PIECES
 from .pass_sequences import one_by_one
@@ -284,9 +285,8 @@ def _left(problem: PassProblem, expansion: Expansion, stays: Transfers) -> tuple
     first = np.searchsorted(key, stays.contact * lift + stays.start_s, side="right") - 1
     last = np.searchsorted(key, stays.contact * lift + stays.end_s - 1e-9, side="right") - 1
     first, last = np.maximum(first, 0), np.maximum(last, first)
-    count = last - first + 1
-    move = np.repeat(np.arange(len(stays)), count)
-    spot = order[first[move] + np.arange(len(move)) - np.repeat(np.cumsum(count) - count, count)]
+    move, place = ranges(first, last - first + 1)
+    spot = order[place]
     overlap = np.minimum(stays.end_s[move], expansion.end_s[spot])
     overlap -= np.maximum(stays.start_s[move], expansion.start_s[spot])
     overlap = np.where(expansion.contact[spot] == stays.contact[move], np.maximum(overlap, 0), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import math
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +34,12 @@ class Limit(Enum):
 
 class SolveError(RuntimeError):
     """There is no solution to return; the message says why."""
+
+
+@functools.cache
+def own_version() -> str:
+    """Name and version of this package, where its own code did the work."""
+    return f"orbweave {importlib.metadata.version('orbweave')}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

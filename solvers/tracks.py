@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import math
 import time
 from dataclasses import dataclass, replace
@@ -19,7 +17,7 @@ from ..formulations.tracks.search import TrackSearch
 from .backends import solve_model
 from .options import SolveOptions
 from .partition import BOUND_TOLERANCE, _is_interrupt
-from .result import Limit, Reason, SolveResult
+from .result import Limit, Reason, SolveResult, own_version
 
 #: The one road; `SolveOptions.method` takes it.
 METHOD = "ruin-and-recreate"
@@ -132,7 +130,7 @@ class _Run:
         """State only what the schedule says of itself, beside the bound."""
         schedule = self.search.best
         objective, bound = schedule.objective, self.watch.bound
-        backend = " + ".join(name for name in (_own_version(), self.backend) if name)
+        backend = " + ".join(name for name in (own_version(), self.backend) if name)
         ended = f"{self.search.iterations:,} iterations"
         result = SolveResult(
             schedule, Reason.ERROR, objective, bound, None, backend=backend, method=METHOD
@@ -152,8 +150,3 @@ class _Run:
         if limit is None and self.watch.elapsed_s >= self.watch.time_limit_s:
             limit = Limit.TIME
         return replace(result, reason=Reason.FEASIBLE, limit=limit, message=ended)
-
-
-@functools.cache
-def _own_version() -> str:
-    return f"orbweave {importlib.metadata.version('orbweave')}"

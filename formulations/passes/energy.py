@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..ranges import ranges
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -141,9 +143,7 @@ def _recursion(
     model.add(rows[1:], stored[:-1], -1.0)
     low = np.searchsorted(cuts, begin, side="right") - 1
     high = np.maximum(np.searchsorted(cuts, end, side="left"), low + 1)
-    count = high - low
-    owner = np.repeat(np.arange(len(column)), count)
-    spot = low[owner] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    owner, spot = ranges(low, high - low)
     inside = np.minimum(end[owner], cuts[spot + 1]) - np.maximum(begin[owner], cuts[spot])
     share = inside / (end - begin)[owner]
     model.add(rows[spot], column[owner], joules[owner] * share / battery.capacity_j)

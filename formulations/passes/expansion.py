@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..ranges import ranges
 from .event_cuts import always, collects, event_cuts, useful
 from .problem import PassProblem
 
@@ -177,8 +178,7 @@ def _pieces(row: Ints, start: Floats, end: Floats, cuts: Floats) -> Floats:
     low = np.searchsorted(cuts, start, side="right")
     high = np.searchsorted(cuts, end, side="left")
     count = high - low + 1
-    owner = np.repeat(np.arange(len(row)), count)
-    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    owner, place = ranges(np.zeros_like(count), count)
     padded = np.append(cuts, np.inf)
     begin = np.where(place == 0, start[owner], padded[low[owner] + place - 1])
     finish = np.where(place == count[owner] - 1, end[owner], padded[low[owner] + place])
@@ -221,8 +221,7 @@ def _on_grid(
         low = np.maximum(np.searchsorted(cuts, start + 1e-9, side="right") - 1, 0)
         high = np.minimum(np.searchsorted(cuts, end - 1e-9, side="left"), count)
     length = np.maximum(high - low, 0)
-    row = np.repeat(np.arange(len(chosen)), length)
-    slot = low[row] + np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    row, slot = ranges(low, length)
     begin, finish = np.maximum(cuts[slot], start[row]), np.minimum(cuts[slot + 1], end[row])
     source, target = rows["source"][chosen][row], rows["target"][chosen][row]
     limited = np.isfinite(problem.antenna_count)

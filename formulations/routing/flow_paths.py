@@ -10,12 +10,13 @@ the most flow left until the target; a node that comes twice closes a circle, wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import checks
 from ..compiled import kernel
+from ..ranges import ranges
 from .balance import BalanceProblem
 from .balance_trees import Inward
 
@@ -125,19 +126,12 @@ def _by_row(problem: BalanceProblem, inward: Inward, pair: Ints, paths: Paths) -
     share = problem.rate_of / inward.rate_bps[inward.pair_of]
     by_pair = np.argsort(pair, kind="stable")
     begin = np.searchsorted(pair[by_pair], np.arange(len(inward.rate_bps) + 1))
-    row, place = _ranges(begin[inward.pair_of], np.diff(begin)[inward.pair_of])
+    row, place = ranges(begin[inward.pair_of], np.diff(begin)[inward.pair_of])
     path = by_pair[place]
     length = np.diff(paths.first)[path]
-    _, hop = _ranges(paths.first[path], length)
+    _, hop = ranges(paths.first[path], length)
     first = np.append(0, np.cumsum(length)).astype(np.int64)
     return Paths(row, paths.rate_bps[path] * share[row], first, paths.link[hop])
-
-
-def _ranges(first: NDArray[Any], size: NDArray[Any]) -> tuple[Ints, Ints]:
-    """Ranges laid end to end: which range each entry is of, and the number that it is."""
-    owner = np.repeat(np.arange(len(size)), size).astype(np.int64)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(size) - size, size)
-    return owner, (first[owner] + within).astype(np.int64)
 
 
 @kernel

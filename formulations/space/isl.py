@@ -14,6 +14,7 @@ from .. import checks
 from ..compiled import kernel
 from ..mean_elements import EARTH_FLATTENING, EARTH_RADIUS_M
 from ..orbits import Constellation
+from ..ranges import ranges
 from .conditions import CLEAR, RANGE, SIGHT
 from .ephemeris import Ephemeris, time_blocks
 from .intervals import intervals
@@ -166,10 +167,7 @@ def _above_shell(
     owner, start, end = owner[order], start[order], end[order]
     # The spans of each pair's satellite, pair after pair.
     first = np.searchsorted(owner, np.arange(len(low) + 1))
-    length = np.diff(first)[row]
-    pair = np.repeat(np.arange(len(row)), length)
-    place = np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)
-    spot = first[row][pair] + place
+    pair, spot = ranges(first[row], np.diff(first)[row])
     return pair, start[spot], end[spot]
 
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from ... import checks
 from ...linear import LinearModel, ModelBuilder
+from ...ranges import ranges
 from ..moves import node_classes
 from ..scales import objective_weights, repeats, time_unit
 from ..solution import TOLERANCE, Partition
@@ -225,8 +226,9 @@ class _Runs:
             costs.activation_bytes,
             costs.memory_bytes[rep] * (1 + 0.5 * TOLERANCE),
         ).ravel()
-        group, first = np.divmod(np.repeat(np.arange(len(fits)), fits), costs.num_layers)
-        last = first + np.arange(len(first)) - np.repeat(np.cumsum(fits) - fits, fits)
+        start = np.arange(len(fits)) % costs.num_layers
+        run, last = ranges(start, fits)
+        group, first = np.divmod(run, costs.num_layers)
         keep = np.ones(len(first), dtype=bool)
         for members in problem.colocated:
             low, high = min(members), max(members)
