@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,11 @@ def gradients(rank: int, step: int, dtype: Any = torch.float32) -> dict[str, Any
 
 
 def process(rank: int, folder: str, task: str) -> None:
-    """One rank: do a task and save what it found."""
+    """One rank: do a task, save what it found, and leave without the interpreter's last steps.
+
+    A wrapped model keeps its group alive, and gloo's threads with it: one that lets go of a Python
+    object only while the interpreter ends aborts the process (pytorch/pytorch#179291).
+    """
     torch.set_num_threads(1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group(
@@ -52,6 +57,9 @@ def process(rank: int, folder: str, task: str) -> None:
     found = TASKS[task](rank)
     torch.save(found, Path(folder) / f"rank{rank}.pt")
     dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def hooked(model: Any, bucket_mb: float, *args: Any, **options: Any) -> tuple[Any, TopKState]:
@@ -149,7 +157,7 @@ def training(rank: int) -> dict[str, Any]:
             nn.functional.cross_entropy(wrapped(inputs[own]), labels[own]).backward()
             optimizer.step()
         found[name] = [weight.detach().clone() for weight in model.parameters()]
-        found[f"{name} loss"] = float(nn.functional.cross_entropy(model(inputs), labels))
+        found[f"{name} loss"] = nn.functional.cross_entropy(model(inputs), labels).item()
     return found
 
 
