@@ -1,6 +1,6 @@
 """Contacts and eclipses as columns: their types, checks, clipping and merging.
 
-Everything here is arrays; sorting for duplicates, O(n log n), is the costliest step.
+Everything here is arrays; sorting hashes for duplicates, O(n log n), is the costliest step.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ ECLIPSE_COLUMNS: Mapping[str, Any] = MappingProxyType(
         "umbra_end_s": np.float64,
     }
 )
+
+#: An odd number spreads the bits of what it multiplies, and no two products modulo 2**64 are equal.
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def columns(
@@ -164,14 +167,28 @@ def merged(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def repeats(rows: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.int64]:
-    """For each row the first one that equals it in the columns named, itself if there is none."""
-    order = np.lexsort(tuple(rows[name] for name in reversed(names)))  # stable: in order of rows
+    """For each row the first one that equals it in the columns named, itself if there is none.
+
+    Rows are told apart by a 64-bit hash of their numbers, and only those that share one by the
+    numbers themselves.
+    """
+    number = np.arange(len(rows[names[0]]), dtype=np.int64)
+    mixed = np.zeros(len(number), dtype=np.uint64)
+    for name in names:
+        bits = (rows[name].astype(np.float64) + 0.0).view(np.uint64)  # one zero, not two
+        mixed = (mixed ^ bits) * _ODD
+        mixed ^= mixed >> np.uint64(29)
+    by_hash = np.sort(mixed)
+    shared = by_hash[1:][by_hash[1:] == by_hash[:-1]]
+    if not len(shared):
+        return number
+    alike = np.flatnonzero(np.isin(mixed, shared))
+    columns = [rows[name][alike] for name in names]
+    order = np.lexsort(columns)  # stable: in order of rows
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True
-    for name in names:
-        column = rows[name][order]
-        new[1:] |= column[1:] != column[:-1]
+    for column in columns:
+        new[1:] |= column[order][1:] != column[order][:-1]
     head = np.flatnonzero(new)
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = np.repeat(order[head], np.diff(head, append=len(order)))
-    return first
+    number[alike[order]] = np.repeat(alike[order[head]], np.diff(head, append=len(order)))
+    return number

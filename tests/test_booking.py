@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import orbweave as ow
 from orbweave.formulations.routing.booking import BookingProblem, Bookings, Bundle, book
+from orbweave.formulations.routing.contact_graph import ContactGraph
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -84,6 +86,29 @@ def test_each_bundle_arrives_as_early_as_those_before_allow(seed: int) -> None:
                 busy.setdefault(hop.contact, []).append((hop.depart_s, hop.end_s))
         else:
             assert found.undelivered[bundle.name].startswith("no route")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_graph_that_followed_changes_is_the_one_built_anew(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    plan = random_problem(seed).plan
+    for _ in range(4):
+        graph, rows = ContactGraph.of(plan), {k: v.copy() for k, v in plan.arrays.items()}
+        later = rng.choice(len(plan), 3, replace=False)
+        rows["start_s"][later] += rng.choice([0.25, 0.5, 3.0])
+        new = rng.choice(len(plan), 2, replace=False)
+        rows = {name: np.concatenate([column, column[new]]) for name, column in rows.items()}
+        rows["end_s"][len(plan) :] += rng.choice([1.0, 40.0], 2) + rng.uniform(0, 1, 2)
+        stay = (rows["end_s"] > rows["start_s"]) & (np.arange(len(rows["end_s"])) != later[2])
+        position = np.where(stay, np.cumsum(stay) - 1, -1)
+        fresh = position[[*later, len(plan), len(plan) + 1]]
+        plan = replace(plan, arrays={name: column[stay] for name, column in rows.items()})
+        found = graph.changed(plan, position[: graph.contacts], fresh[fresh >= 0])
+        assert found is ContactGraph.of(plan)
+        wanted = ContactGraph.build(plan)
+        for name in ("ahead", "back"):
+            for ours, anew in zip(getattr(found, name), getattr(wanted, name), strict=True):
+                np.testing.assert_array_equal(ours, anew)
 
 
 @pytest.mark.parametrize("seed", range(40))

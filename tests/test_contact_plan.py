@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orbweave.formulations.checks import InputError
-from orbweave.formulations.contact_columns import merged
+from orbweave.formulations.contact_columns import merged, repeats
 from orbweave.formulations.contacts import (
     CONTACT_COLUMNS,
     ECLIPSE_COLUMNS,
@@ -424,3 +424,20 @@ def test_merging_leaves_no_duplicate_whatever_the_order(
     assert built.volume_bytes.sum() == sum(row.volume_bytes for row in twice)
     assert set(arrays) == set(CONTACT_COLUMNS)
     assert len(arrays["source"]) == len(twice)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 2), st.sampled_from([0.0, -0.0, 1.0, 2.5]), st.sampled_from([1.0, 1e300])
+        )
+    )
+)
+def test_a_repeat_is_told_by_the_first_row_that_equals_it(
+    rows: list[tuple[int, float, float]],
+) -> None:
+    columns: dict[str, Any] = {
+        name: np.array([row[k] for row in rows], dtype=dtype)
+        for k, (name, dtype) in enumerate({"a": np.int32, "b": np.float64, "c": float}.items())
+    }
+    assert repeats(columns, tuple("abc")).tolist() == [rows.index(row) for row in rows]

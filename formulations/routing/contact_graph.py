@@ -68,13 +68,11 @@ class ContactGraph:
         kept = _KEPT.get(id(key))
         if kept is not None and kept[0]() is key:
             return kept[1]
-        graph = cls.build(plan)
-        _KEPT[id(key)] = (weakref.ref(key, _forget(id(key))), graph)
-        return graph
+        return _keep(plan, cls.build(plan))
 
     @classmethod
-    def build(cls, plan: ContactPlan) -> ContactGraph:
-        """Sort a plan's contacts."""
+    def build(cls, plan: ContactPlan, orders: tuple[_Order, _Order] | None = None) -> ContactGraph:
+        """Sort a plan's contacts, unless it is known how they lie ahead and back."""
         rows, nodes = plan.arrays, len(plan.nodes)
         start, end, delay = rows["start_s"], rows["end_s"], rows["delay_s"]
         rate, none = rows["rate_bps"], np.zeros(len(plan))
@@ -82,11 +80,33 @@ class ContactGraph:
         # that who departs at the latest departure is not turned away.
         last, surely = np.nextafter(end, -np.inf), np.maximum(last_before(end), start)
         source, target = rows["source"], rows["target"]
-        ahead = _arcs(nodes, source, target, (start, end, start, last, rate, none, delay))
-        back = _arcs(nodes, target, source, (-end, -start, -surely, -start, rate, delay, none))
+        both = orders or (_Order(), _Order())
+        ahead = _arcs(nodes, source, target, (start, end, start, last, rate, none, delay), both[0])
+        columns = (-end, -start, -surely, -start, rate, delay, none)
+        back = _arcs(nodes, target, source, columns, both[1])
         everything = np.ones(len(plan), dtype=bool)
         everything.flags.writeable = False
         return cls(ahead, back, nodes, len(plan), everything)
+
+    def changed(self, plan: ContactPlan, position: Ints, fresh: Ints) -> ContactGraph:
+        """The graph of a plan that differs in a few contacts, kept as `of` does.
+
+        Parameters
+        ----------
+        plan : ContactPlan
+            Over the same nodes.
+        position : array, shape (contacts,)
+            Where each contact of this graph is in that plan, -1 if it is not.
+        fresh : array
+            Positions in that plan of contacts that are new or have other times.
+
+        Returns
+        -------
+        ContactGraph
+            O(contacts): only the pairs of nodes with fresh contacts are sorted.
+        """
+        ahead, back = (_Order(position[arcs.contact], fresh) for arcs in (self.ahead, self.back))
+        return _keep(plan, self.build(plan, (ahead, back)))
 
     def usable(
         self,
@@ -164,6 +184,12 @@ class ContactGraph:
 _KEPT: dict[int, tuple[weakref.ref[Any], ContactGraph]] = {}
 
 
+def _keep(plan: ContactPlan, graph: ContactGraph) -> ContactGraph:
+    key = plan.arrays["start_s"]
+    _KEPT[id(key)] = (weakref.ref(key, _forget(id(key))), graph)
+    return graph
+
+
 def _forget(key: int) -> Any:
     def forget(_: object) -> None:
         _KEPT.pop(key, None)
@@ -171,18 +197,43 @@ def _forget(key: int) -> Any:
     return forget
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """Contacts in an order that few of them may have left; without one, in none."""
+
+    before: Ints | None = None
+    fresh: Ints | None = None
+
+    def mended(self, start: Floats, end: Floats, pair: Ints) -> Ints:
+        """Contacts by pair, end and start."""
+        if self.before is None or self.fresh is None:
+            return np.lexsort((start, end, pair))
+        order = self.before[self.before >= 0]
+        order = order[~np.isin(order, self.fresh)]
+        added, pairs = self.fresh, np.unique(pair[self.fresh])
+        lies = pair[order]
+        low, stop = (np.searchsorted(lies, pairs, side) for side in ("left", "right"))
+        parts, done = [], 0
+        for k, one in enumerate(pairs.tolist()):
+            group = np.concatenate([order[low[k] : stop[k]], added[pair[added] == one]])
+            parts += [order[done : low[k]], group[np.lexsort((start[group], end[group]))]]
+            done = stop[k]
+        return np.concatenate([*parts, order[done:]])
+
+
 def _arcs(
     nodes: int,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
     columns: tuple[Floats, ...],
+    known: _Order,
 ) -> Arcs:
     """Sort by source, target, end and start, and mark where nodes and groups begin.
 
     `columns` are the first seven of `Arcs.table`.
     """
     pair = source.astype(np.int64) * nodes + target
-    order = np.lexsort((columns[START], columns[END], pair))
+    order = known.mended(columns[START], columns[END], pair)
     pair = pair[order]
     new = np.ones(len(pair), dtype=bool)
     new[1:] = pair[1:] != pair[:-1]
