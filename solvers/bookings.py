@@ -6,11 +6,13 @@ import time
 from dataclasses import replace
 
 from ..formulations import checks
+from ..formulations.partition.outcome import Watch
 from ..formulations.passes import Demand, PassProblem
-from ..formulations.routing.booking import BookingProblem, Bookings, book
+from ..formulations.routing.booking import BookingProblem, Bookings, one_by_one
+from ..formulations.routing.solution import Route
 from .options import SolveOptions
 from .passes import solve_passes
-from .result import Reason, SolveResult
+from .result import Limit, Reason, SolveResult
 
 METHOD = "one bundle after another"
 
@@ -20,26 +22,29 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
 
     The bound is a flow of the same bytes by the same deadlines in which bundles may be split, pass
     on what has come in part, and take no time in flight: every booking is such a flow, so none
-    delivers more.
+    delivers more. At a time limit or an interrupt, the bundles that were booked before it; the
+    bound is then what was asked for.
     """
     if options.method is not None:
         checks.known("SolveOptions.method", options.method, (METHOD,))
     began = time.perf_counter()
-    found = book(problem)
+    watch = Watch(options.time_limit_s, options.relative_gap, options.on_progress)
+    asked = float(sum(row.volume_bytes for row in problem.bundles))
+    found, limit = _booked(problem, watch, asked)
     wrong = found.violations()
     if wrong:
         text = f"a booking breaks a rule: {wrong[0]}"
         return SolveResult(None, Reason.ERROR, method=METHOD, message=text)
-    asked = float(sum(row.volume_bytes for row in problem.bundles))
-    bound, backend, limit = asked, "", None
-    if found.delivered_bytes < asked:
+    bound, backend = asked, ""
+    if limit is None and found.delivered_bytes < asked:
         demands = [
             Demand(row.name, row.source, row.target, row.volume_bytes, row.depart_s, row.deadline_s)
             for row in problem.bundles
             if row.volume_bytes > 0
         ]
         fluid = PassProblem(problem.plan, demands, objective="volume")
-        flow = solve_passes(fluid, replace(options, method=None))
+        left = max(watch.remaining_s, 1e-3)
+        flow = solve_passes(fluid, replace(options, method=None, time_limit_s=left))
         bound, backend, limit = min(asked, flow.bound), flow.backend, flow.limit
     gap = bound - found.delivered_bytes
     closed = gap <= max(options.relative_gap, 1e-9) * max(found.delivered_bytes, 1e-9)
@@ -55,3 +60,29 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         method=METHOD,
         message=f"{lost} of {len(problem.bundles)} bundles are not delivered" if lost else "",
     )
+
+
+def _booked(problem: BookingProblem, watch: Watch, asked: float) -> tuple[Bookings, Limit | None]:
+    """Bundle by bundle until all are looked at, or something ends it."""
+    size = {row.name: row.volume_bytes for row in problem.bundles}
+    routes: dict[str, Route] = {}
+    lost: dict[str, str] = {}
+    delivered, limit = 0.0, None
+    try:
+        for name, found in one_by_one(problem):
+            if isinstance(found, Route):
+                routes[name] = found
+                delivered += size[name]
+                watch.state(objective=delivered, bound=asked)
+            else:
+                lost[name] = found
+            if not watch.remaining_s and len(routes) + len(lost) < len(size):
+                limit = Limit.TIME
+                break
+    except KeyboardInterrupt:
+        limit = Limit.INTERRUPT
+    if limit:
+        for row in problem.ordered():
+            if row.name not in routes:
+                lost.setdefault(row.name, f"not looked at before the end ({limit.value})")
+    return Bookings(problem, routes, lost), limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import orbweave as ow
+from orbweave.formulations.partition.outcome import Watch
 from orbweave.formulations.routing.booking import BookingProblem, Bookings, Bundle, book
 from orbweave.formulations.routing.contact_graph import ContactGraph
 
@@ -188,3 +190,33 @@ def test_bad_input_is_named(change: dict[str, object], words: str) -> None:
     values: dict[str, object] = {"name": "x", "source": "a", "target": "b", "volume_bytes": 4.0}
     with pytest.raises(ow.InputError, match=words):
         BookingProblem(plan, [Bundle(**(values | change))])  # type: ignore[arg-type]
+
+
+def test_a_limit_and_an_interrupt_keep_what_is_booked() -> None:
+    contacts = [ow.Contact("a", "b", 10 * k, 10 * k + 10, 8.0) for k in range(40)]
+    plan = ow.ContactPlan.from_contacts(contacts, epoch=EPOCH)
+    problem = BookingProblem(plan, [Bundle(f"b{k}", "a", "b", 10.0) for k in range(40)])
+    whole = ow.solve(problem)
+    assert (whole.reason, whole.objective, whole.bound) == (ow.Reason.OPTIMAL, 400, 400)
+
+    seen: list[float] = []
+
+    def third(watch: Watch) -> None:
+        seen.append(watch.objective)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    found = ow.solve(problem, on_progress=third)
+    assert seen == [10, 20, 30]
+    assert (found.limit, found.objective, found.bound) == (ow.Limit.INTERRUPT, 30, 400)
+    assert list(found.require().routes) == ["b0", "b1", "b2"]
+    assert found.require().undelivered["b3"] == "not looked at before the end (interrupt)"
+
+    def slow(watch: Watch) -> None:
+        time.sleep(0.02)
+
+    found = ow.solve(problem, on_progress=slow, time_limit_s=0.1)
+    assert found.limit is ow.Limit.TIME
+    assert 0 < found.objective <= 50
+    assert found.bound == 400
+    assert len(found.require().routes) + len(found.require().undelivered) == 40

@@ -10,7 +10,7 @@ Nothing that is booked moves; the order is what decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import pairwise
@@ -220,19 +220,24 @@ def book(problem: BookingProblem) -> Bookings:
     -----
     One search for each bundle, and O(contacts) to cut what it books out of the plan.
     """
+    found = dict(one_by_one(problem))
+    routes = {name: route for name, route in found.items() if isinstance(route, Route)}
+    lost = {name: text for name, text in found.items() if isinstance(text, str)}
+    return Bookings(problem, routes, lost)
+
+
+def one_by_one(problem: BookingProblem) -> Iterator[tuple[str, Route | str]]:
+    """Names of bundles in the order of booking, each with its route or why it has none."""
     free = _Free.of(problem.plan)
-    routes: dict[str, Route] = {}
-    lost: dict[str, str] = {}
     for row in problem.ordered():
         case = problem.route_problem(row, free.plan)
         found = earliest_route(case)
         if found is None:
-            lost[row.name] = why_none(case)
+            yield row.name, why_none(case)
             continue
         hops = tuple(replace(hop, contact=int(free.origin[hop.contact])) for hop in found.hops)
-        routes[row.name] = Route(problem.route_problem(row), hops, found.depart_s)
+        yield row.name, Route(problem.route_problem(row), hops, found.depart_s)
         free = free.without(found.hops)
-    return Bookings(problem, routes, lost)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
