@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 from bench_passes import START, best, constellation, sites  # noqa: E402
 
 import orbweave as ow  # noqa: E402
+from orbweave.formulations.routing.booking import BookingProblem, Bundle, book  # noqa: E402
 from orbweave.formulations.routing.contact_graph import ContactGraph  # noqa: E402
 from orbweave.formulations.routing.earliest import (  # noqa: E402
     earliest_arrivals,
@@ -106,12 +107,33 @@ def objectives(plan: ow.ContactPlan, volume: float) -> None:
     stations = [node.name for node in plan.nodes if node.kind == "ground"]
     for objective in ROADS:
         problem = RouteProblem(plan, source, stations[-1], 0.0, volume, objective)
+        if objective == "touch_planes":  # stations would pass bundles on, from plane to plane
+            ground = [plan.index(name) for name in stations]
+            leaves = np.flatnonzero(np.isin(plan.arrays["source"], ground))
+            problem = problem.replace(without=leaves.tolist())
         spent, result = best(lambda p=problem: solve_route(p, SolveOptions()), 3)
         route = result.require()
         print(
             f"  {objective:17} {spent * 1e3:8.2f} ms: {len(route.hops)} hops, "
             f"{route.latency_s:.6f} s under way, {route.rate_bps / 1e6:g} Mbit/s"
         )
+
+
+def bundles(plan: ow.ContactPlan, count: int, volume: float) -> None:
+    """Bundles from random satellites to the ground, booked one after another."""
+    rng = np.random.default_rng(0)
+    names = [node.name for node in plan.nodes if node.kind != "ground"]
+    last = plan.arrays["end_s"].max()
+    rows = [
+        Bundle(f"b{k}", names[int(rng.integers(len(names)))], "ground", volume, ready)
+        for k, ready in enumerate(rng.uniform(0, last / 2, count))
+    ]
+    spent, found = best(lambda: book(BookingProblem(plan, rows)), 1)
+    assert not found.violations()
+    print(
+        f"{count} bundles of {volume:,.0f} bytes booked, {len(found.routes)} delivered: "
+        f"{spent / count * 1e3:.1f} ms each"
+    )
 
 
 def main() -> None:
@@ -130,6 +152,7 @@ def main() -> None:
     for volume in (0.0, 1e6):
         print(f"one route, {volume:,.0f} bytes")
         objectives(plan, volume)
+    bundles(plan, 20 if quick else 100, 1e8)
 
 
 if __name__ == "__main__":
