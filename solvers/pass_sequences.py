@@ -51,11 +51,13 @@ def one_by_one(
     period_s: Floats,
     watch: Watch | None = None,
 ) -> Answer:
-    """Flows of commodities one after another through what is left of pieces and periods.
+    """Flows of commodities one after another through what is left of pieces, periods and storage.
 
+    A demand that is not splittable, on its own and without room for all of it, is left out.
     An interrupt, or the end of the watch's time, keeps those that are planned.
     """
     pieces, periods = piece_bytes.copy(), period_s.copy()
+    room = expansion.at_cells(problem.storage)
     rate = problem.plan.arrays["rate_bps"][expansion.contact] / 8
     parts, cut, backend, limit = list[Transfers](), list[str](), "", None
     delivered = 0.0
@@ -64,13 +66,23 @@ def one_by_one(
             if watch is not None and parts and watch.remaining_s <= 0:
                 limit = Limit.TIME
                 break
-            found = build(problem, expansion, group, piece_bytes=pieces, period_s=periods)
+            found = build(
+                problem,
+                expansion,
+                group,
+                piece_bytes=pieces,
+                period_s=periods,
+                room_bytes=room,
+            )
             flow = max_flow(found.network)
+            if _falls_short(problem, group, flow.value):
+                continue
             parts.append(read(found, flow.flow))
             cut += [text for text in cut_in_words(problem, found, flow.side) if text not in cut]
             used = np.zeros(len(pieces))
             used[found.piece] = flow.flow[: len(found.piece)]
             pieces = np.maximum(pieces - used, 0.0)
+            room = np.maximum(room - found.held_bytes(flow.flow), 0.0)
             for side in (0, 1):
                 draws = expansion.period[:, side] >= 0
                 np.subtract.at(
@@ -87,6 +99,12 @@ def one_by_one(
         limit = Limit.INTERRUPT
     moves = Transfers.joined(parts)
     return Answer(moves, math.inf, tuple(cut), backend, limit=limit)
+
+
+def _falls_short(problem: PassProblem, group: Ints, value: float) -> bool:
+    """Whether a flow of one demand is worth nothing, as it must go whole."""
+    first = problem.demands[int(group[0])]
+    return len(group) == 1 and not first.splittable and value < first.volume_bytes * (1 - 1e-9)
 
 
 def together(problem: PassProblem, grid: Grid) -> tuple[float, tuple[str, ...]]:

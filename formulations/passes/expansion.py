@@ -80,6 +80,10 @@ class Expansion:
     home: Ints
     exact: bool
 
+    def at_cells(self, of_node: Floats) -> Floats:
+        """Values of nodes, at each of their cells."""
+        return np.repeat(of_node, np.diff(self.first))
+
     def cell(self, node: int, time_s: float, *, after: bool = True) -> int:
         """Cell of a node that begins at or after a time (or, not `after`, that contains it).
 
@@ -118,7 +122,8 @@ def by_events(
     cut = event_cuts(problem, extra_s, until_s, relays)
     rows, chosen, end, home = problem.plan.arrays, cut.chosen, cut.end_s, cut.home
     if cut.station is None:
-        return _on_grid(problem, chosen, end, cut.groups[0][1], inner=True, exact=True)
+        cuts = cut.groups[0][1]
+        return _on_grid(problem, chosen, end, cuts, home, inner=True, exact=True)
     start, station = rows["start_s"][chosen], cut.station
     limited = np.isfinite(problem.antenna_count)
     ends = np.stack([rows["source"][chosen], rows["target"][chosen]], axis=1)
@@ -170,7 +175,8 @@ def by_slots(
     cuts = np.arange(low, np.ceil(last / slot_s) + 1) * slot_s
     inside = always(problem, None)
     cuts = np.union1d(cuts, inside[(inside > cuts[0]) & (inside < cuts[-1])])
-    return _on_grid(problem, chosen, end, cuts, inner=inner, exact=False)
+    home = np.arange(len(problem.plan.nodes))
+    return _on_grid(problem, chosen, end, cuts, home, inner=inner, exact=False)
 
 
 def _pieces(row: Ints, start: Floats, end: Floats, cuts: Floats) -> Floats:
@@ -208,7 +214,14 @@ def _periods(
 
 
 def _on_grid(
-    problem: PassProblem, chosen: Ints, end: Floats, cuts: Floats, *, inner: bool, exact: bool
+    problem: PassProblem,
+    chosen: Ints,
+    end: Floats,
+    cuts: Floats,
+    home: Ints,
+    *,
+    inner: bool,
+    exact: bool,
 ) -> Expansion:
     """All nodes on one grid of cuts; `end` is when each chosen contact ends."""
     rows = problem.plan.arrays
@@ -242,12 +255,12 @@ def _on_grid(
         begin,
         finish,
         rows["rate_bps"][chosen[row]] * (finish - begin) / 8,
-        source.astype(np.int64) * count + slot,
-        np.where(collected[target], -1, target.astype(np.int64) * count + slot),
+        home[source] * count + slot,
+        np.where(collected[target], -1, home[target] * count + slot),
         period,
         period_node,
         problem.antenna_count[period_node] * np.diff(cuts)[period_slot],
         cuts[period_slot],
-        np.arange(nodes, dtype=np.int64),
+        home,
         exact=exact,
     )

@@ -60,6 +60,12 @@ class PassNetwork:
     holds: slice
     sends: slice
 
+    def held_bytes(self, flow: Floats) -> Floats:
+        """What is stored as each cell begins, where storage is limited, shape (cells,)."""
+        found = np.zeros(len(self.expansion.begin_s))
+        found[self.network.head[self.holds]] = flow[self.holds]
+        return found
+
 
 def commodities(problem: PassProblem) -> list[Ints]:
     """Demands that share targets and deadline, by deadline; what one network can carry."""
@@ -93,6 +99,7 @@ def build(
     volume_bytes: Floats | None = None,
     piece_bytes: Floats | None = None,
     period_s: Floats | None = None,
+    room_bytes: Floats | None = None,
     until_s: float = np.inf,
     outer: bool = False,
 ) -> PassNetwork:
@@ -106,8 +113,8 @@ def build(
         Positions of the commodity's demands; they share targets and deadline.
     volume_bytes : array, shape (len(demands),), optional
         What each may send, its volume unless given.
-    piece_bytes, period_s : array, optional
-        What is left of pieces and periods, all of it unless given.
+    piece_bytes, period_s, room_bytes : array, optional
+        What is left of pieces, of periods, and of storage in each cell; all of it unless given.
     until_s : float
         Nothing flows later; a piece that is cut by it carries its share.
     outer : bool
@@ -157,11 +164,11 @@ def build(
     # A pool is not held to what its nodes can store: it is a relaxation as it stands.
     pooled = (expansion.home != np.arange(nodes)).any()
     storage = np.full(nodes, np.inf) if pooled else problem.storage
-    node_of = np.repeat(np.arange(nodes), np.diff(expansion.first))
+    room = expansion.at_cells(storage) if room_bytes is None else room_bytes
     last = np.zeros(cells, dtype=bool)
     last[expansion.first[1:][np.diff(expansion.first) > 0] - 1] = True
     before = np.flatnonzero(~last)
-    limited = np.isfinite(storage[node_of])
+    limited = np.isfinite(room)
     enter = np.where(limited, cells + np.arange(cells), np.arange(cells))
     held = np.flatnonzero(limited)
     amounts = np.array([problem.demands[k].volume_bytes for k in demands])
@@ -188,7 +195,7 @@ def build(
         (tail, head, carried),
         (np.concatenate(gate_tail), np.concatenate(gate_head), np.concatenate(gate_room)),
         (before, enter[before + 1], np.full(len(before), np.inf)),
-        (cells + held, held, storage[node_of[held]]),
+        (cells + held, held, room[held]),
         (np.full(len(demands), source), enter[np.maximum(start, 0)], amounts),
         (goals, np.full(len(goals), sink), np.full(len(goals), np.inf)),
     ]
