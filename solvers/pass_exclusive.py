@@ -35,7 +35,8 @@ def exclusive(
     search found.
     """
     began = time.perf_counter()
-    shared = problem.replace(setup_s=0.0, teardown_s=0.0)
+    loose = [replace(row, splittable=True) for row in problem.demands]
+    shared = problem.replace(setup_s=0.0, teardown_s=0.0, demands=loose)
     silent = Watch(options.time_limit_s, options.relative_gap)
     bound = answer(shared, replace(options, method=None, backend=None), silent)
     if bound.limit is Limit.INTERRUPT:  # nothing is chosen yet

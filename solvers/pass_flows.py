@@ -94,14 +94,8 @@ def priority(problem: PassProblem, grid: Grid, watch: Watch | None = None) -> An
         parts = [group[priority[group] == p] for p in classes for group in groups]
         return in_sequence(problem, grid, [part for part in parts if len(part)], watch)
     group = groups[0]
-    rank = np.searchsorted(classes, priority[group])
     asked = np.array([problem.demands[k].volume_bytes for k in group])
-    values = []
-    for p in range(len(classes)):
-        allowed = np.where(rank <= p, asked, 0.0)
-        values.append(max_flow(grid.build(problem, group, volume_bytes=allowed).network).value)
-    whole = grid.build(problem, group)
-    flow = max_flow(_by_class(whole, rank, np.diff(values, prepend=0.0)))
+    whole, flow = in_classes(problem, grid, group, priority[group], asked)
     last = max_flow(whole.network)
     bound = last.value
     if not grid.inner.exact:
@@ -109,6 +103,22 @@ def priority(problem: PassProblem, grid: Grid, watch: Watch | None = None) -> An
     cut = cut_in_words(problem, whole, last.side)
     moves = read(whole, flow.flow[: len(whole.network.tail)])
     return Answer(moves, bound, cut, flow.backend)
+
+
+def in_classes(
+    problem: PassProblem, grid: Grid, group: Ints, rank: Ints, volume_bytes: Floats
+) -> tuple[PassNetwork, FlowAnswer]:
+    """One commodity's flow that is largest for each rank in turn, and the network of all ranks.
+
+    `rank` and `volume_bytes` have the shape of `group`; the network's arcs come first in the flow.
+    """
+    ranks, rank = np.unique(rank, return_inverse=True)
+    values = []
+    for p in range(len(ranks)):
+        allowed = np.where(rank <= p, volume_bytes, 0.0)
+        values.append(max_flow(grid.build(problem, group, volume_bytes=allowed).network).value)
+    whole = grid.build(problem, group, volume_bytes=volume_bytes)
+    return whole, max_flow(_by_class(whole, rank, np.diff(values, prepend=0.0)))
 
 
 def _by_class(found: PassNetwork, rank: Ints, value: Floats) -> FlowNetwork:

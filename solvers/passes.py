@@ -27,6 +27,7 @@ from .pass_flows import (
 )
 from .pass_grid import Grid, grid_of
 from .pass_lp import LARGEST, programme
+from .pass_whole import may_split, no_worse_than_first_fit, splits, whole
 from .result import Limit, Reason, SolveResult
 
 if TYPE_CHECKING:
@@ -49,9 +50,28 @@ def solve_passes(problem: PassProblem, options: SolveOptions) -> SolveResult[Pas
 
 
 def _answer(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer:
-    """The road that fits: the strongest first."""
+    """The road that fits; demands that count only when whole are seen to last."""
     if problem.is_exclusive:
-        return exclusive(problem, options, watch, _answer)
+        answer = exclusive(problem, options, watch, _answer)
+        return no_worse_than_first_fit(problem, answer) if may_split(problem) else answer
+    answer = _flowing(problem, options, watch)
+    if not (may_split(problem) and splits(problem, answer.moves)):
+        return answer
+    grid = grid_of(problem, options.method)
+    groups = commodities(problem)
+    return whole(
+        problem,
+        answer,
+        grid,
+        options,
+        watch,
+        is_flow=problem.energy is None and is_network(problem, grid.inner),
+        columns=_columns(problem, grid, groups),
+    )
+
+
+def _flowing(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer:
+    """Demands as if they could be split: the strongest road first."""
     if problem.energy is None and options.method is None and is_relayed(problem):
         quick = {"volume": volume_alone, "completion": completion_soon}.get(problem.objective)
         answer = quick(problem, options.relative_gap, watch) if quick else None

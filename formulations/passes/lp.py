@@ -14,6 +14,7 @@ Variables (in units of `unit_bytes`)
     f[c, a]     bytes over each piece
     g[c, i]     bytes kept from one cell in I[c] to the node's next in I[c]
     b[d]        bytes sent: what is sent arrives
+    w[d]        1 if a demand that is not splittable goes whole, 0 if not at all (only on demand)
 Objective
     maximise the sum of b (in a stage: of one class of priority)
 Constraints
@@ -22,6 +23,7 @@ Constraints
     period      sum over c and a of f[c, a] / r[a] <= s[p]
     hold        what all commodities keep into a cell and send from it <= room[n]
     class       sum of b over a class >= what earlier stages secured for it
+    whole       b[d] = v[d] w[d]
     energy      see `energy`
 Source
     Ford and Fulkerson, "A suggested computation for maximal multi-commodity network flows",
@@ -88,7 +90,7 @@ class PassProgramme:
     """A linear programme and how its columns are to be read.
 
     Columns come in the order of the strands: blocks ``flow``, ``keep``, ``send``, then the stored
-    energy of each satellite.
+    energy of each satellite, and ``whole`` where it was asked for.
     """
 
     model: LinearModel
@@ -123,6 +125,15 @@ class PassProgramme:
         row = model.matrix[[block.start + priority]].toarray().ravel()
         return replace(self, model=replace(model, cost=-row, row_lower=lower))
 
+    def settled(self, x: Floats) -> LinearModel:
+        """The model with the demands that go whole as in `x`, and no choice left."""
+        model, block = self.model, self.model.block("whole")
+        lower, upper = model.lower.copy(), model.upper.copy()
+        chosen = np.round(block.take(x))
+        lower[block.indices] = upper[block.indices] = chosen
+        integer = np.zeros_like(model.integer)
+        return replace(model, lower=lower, upper=upper, integer=integer)
+
 
 def build(
     problem: PassProblem,
@@ -130,6 +141,7 @@ def build(
     *,
     until_s: float = np.inf,
     outer: bool = False,
+    whole: bool = False,
 ) -> PassProgramme:
     """Linear programme of all demands.
 
@@ -143,6 +155,8 @@ def build(
     outer : bool
         Whether what comes during a cell may be sent from its beginning, so that the optimum is a
         bound.
+    whole : bool
+        Whether demands that are not splittable go whole or not at all: a binary variable for each.
     """
     share, _ = _open(expansion, until_s)
     # A pool is not held to what its nodes can store, as in `flows`.
@@ -179,6 +193,8 @@ def build(
     model.add(rows[priority[number]], send, 1.0)
     if problem.energy:
         add_energy(model, problem, expansion, piece, flow, unit, until_s=until_s, outer=outer)
+    if whole:
+        _add_whole(model, problem, number, send, volume)
     return PassProgramme(model.build(), problem, expansion, strands, unit, until_s)
 
 
@@ -371,6 +387,16 @@ def _add_storage(
         spot = np.searchsorted(cells, begins[limited])
         model.add(rows[spot], send[sent + np.flatnonzero(limited)], 1.0)
         kept, sent = kept + len(part.keep), sent + len(part.demands)
+
+
+def _add_whole(
+    model: ModelBuilder, problem: PassProblem, number: Ints, send: Ints, volume: Floats
+) -> None:
+    mine = np.flatnonzero([not problem.demands[k].splittable for k in number])
+    choice = model.variables("whole", len(mine), upper=1.0, integer=True)
+    rows = model.constraints("whole", len(mine), lower=0.0, upper=0.0)
+    model.add(rows, send[mine], 1.0)
+    model.add(rows, choice, -volume[mine])
 
 
 def _network(found: PassProgramme, part: Strand, amount: Floats) -> flows.PassNetwork:
