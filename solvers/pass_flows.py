@@ -148,7 +148,13 @@ def completion(problem: PassProblem, grid: Grid, watch: Watch | None = None) -> 
     found = _earliest(problem, group, grid.inner, outer=False, watch=watch)
     if isinstance(found, str):
         best = volume(problem, grid)
-        return replace(best, bound=math.inf, message=found, infeasible=True)
+        relaxed: _Earliest | str = found
+        if not grid.inner.exact:
+            relaxed = _earliest(problem, group, grid.outer, outer=True, watch=watch)
+        if isinstance(relaxed, str):
+            return replace(best, bound=math.inf, message=relaxed, infeasible=True)
+        text = f"no plan was found that delivers all bytes ({grid.method} are coarse): {found}"
+        return replace(best, bound=relaxed.low_s, message=text, limit=relaxed.limit)
     answer = Answer(found.moves, found.low_s, found.cut, found.backend, limit=found.limit)
     if grid.inner.exact:
         return answer

@@ -2,7 +2,7 @@
 
 A flow may deliver half of one and half of another, and both count for nothing. So where the best
 flow does that, a set of them is chosen that fits whole together; what is left carries the rest.
-Three ways to choose, the best answer counts: maximum flows over growing sets, greedy first fit, and
+Three ways to choose, the best answer counts: the baselines, maximum flows over growing sets, and
 the programme with a binary variable for each (`formulations.passes.lp`), which alone can prove it.
 The bound of the flow holds throughout.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 #: Columns up to which the programme with binary variables is tried.
 _MOST_COLUMNS = 60_000
 
-#: Demands times contacts up to which greedy first fit is tried too.
-_GREEDY = 200_000
+#: Demands times contacts up to which the baselines are tried too.
+_QUICK = 200_000
 
 
 def may_split(problem: PassProblem) -> bool:
@@ -88,14 +89,11 @@ def whole(
     """
     best = _Choice.of(problem, answer.moves)
     bound, limit, backend = answer.bound, answer.limit, answer.backend
-    roads = [_first_fit(problem)]
-    if is_flow:
-        roads.append(_by_flows(problem, grid, best, watch))
+    flows = _by_flows(problem, grid, best, watch) if is_flow else iter(())
     try:
-        for road in roads:
-            for moves in road:
-                best = max(best, _Choice.of(problem, moves), key=lambda one: one.worth)
-                watch.state(objective=best.total, bound=bound)
+        for moves in chain((moves for _, moves in _baselines(problem)), flows):
+            best = max(best, _Choice.of(problem, moves), key=lambda one: one.worth)
+            watch.state(objective=best.total, bound=bound)
         close = best.total >= bound * (1 - max(options.relative_gap, 1e-9))
         if limit is None and not close and columns <= _MOST_COLUMNS and watch.remaining_s > 0:
             left = replace(options, time_limit_s=max(watch.remaining_s, 1e-3))
@@ -119,13 +117,14 @@ def whole(
     )
 
 
-def no_worse_than_first_fit(problem: PassProblem, answer: Answer) -> Answer:
-    """The answer, or greedy first fit where whole demands make that the better plan."""
+def no_worse_than_baselines(problem: PassProblem, answer: Answer) -> Answer:
+    """The answer, or the plan of a baseline that is worth more: a search may miss it."""
     best = _Choice.of(problem, answer.moves)
-    for moves in _first_fit(problem):
+    for name, moves in _baselines(problem):
         other = _Choice.of(problem, moves)
         if other.worth > best.worth:
-            return replace(answer, moves=other.kept(), method="greedy first fit")
+            best = other
+            answer = replace(answer, method=f"{name}: no search found better")
     return replace(answer, moves=best.kept())
 
 
@@ -196,10 +195,11 @@ def _rank(problem: PassProblem) -> Ints:
     return np.array([row.priority if by_class else 0 for row in problem.demands])
 
 
-def _first_fit(problem: PassProblem) -> Iterator[Transfers]:
-    """Greedy first fit, where it is quick."""
-    if problem.energy is None and len(problem.demands) * len(problem.plan) <= _GREEDY:
-        yield BASELINES["greedy"](problem)
+def _baselines(problem: PassProblem) -> Iterator[tuple[str, Transfers]]:
+    """Plans of the baselines, where they are quick."""
+    if problem.energy is None and len(problem.demands) * len(problem.plan) <= _QUICK:
+        for name, baseline in BASELINES.items():
+            yield name, baseline(problem)
 
 
 def _by_flows(

@@ -27,7 +27,7 @@ from .pass_flows import (
 )
 from .pass_grid import Grid, grid_of
 from .pass_lp import LARGEST, programme
-from .pass_whole import may_split, no_worse_than_first_fit, splits, whole
+from .pass_whole import may_split, no_worse_than_baselines, splits, whole
 from .result import Limit, Reason, SolveResult
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _answer(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer
     """The road that fits; demands that count only when whole are seen to last."""
     if problem.is_exclusive:
         answer = exclusive(problem, options, watch, _answer)
-        return no_worse_than_first_fit(problem, answer) if may_split(problem) else answer
+        counts_bytes = problem.objective != "completion"
+        return no_worse_than_baselines(problem, answer) if counts_bytes else answer
     answer = _flowing(problem, options, watch)
     if not (may_split(problem) and splits(problem, answer.moves)):
         return answer

@@ -283,6 +283,21 @@ def test_no_shortcut_of_solve_costs_a_byte_or_a_second(block: range) -> None:
         assert quick.bound == pytest.approx(plain.bound, rel=1e-6, abs=1e-6), seed
 
 
+def test_slots_too_coarse_for_a_plan_prove_nothing_by_that() -> None:
+    found = set()
+    for seed in range(60):
+        problem = small_case(seed).replace(objective="completion")
+        exact = ow.solve(problem, method="events")
+        for slot_s in (3, 20):
+            coarse = ow.solve(problem, method=f"slots-{slot_s}")
+            found.add((exact.reason, coarse.reason, math.isfinite(coarse.objective)))
+            assert coarse.bound <= exact.objective * (1 + 1e-9), seed
+            assert coarse.objective >= exact.objective * (1 - 1e-9), seed
+            if exact.reason is ow.Reason.OPTIMAL:
+                assert coarse.reason is not ow.Reason.INFEASIBLE, seed
+    assert (ow.Reason.OPTIMAL, ow.Reason.FEASIBLE, False) in found  # no plan, and no proof of that
+
+
 # -- what is no network ---------------------------------------------------------------------------
 def relay(antennas: dict[str, int]) -> PassProblem:
     """Up from the ground, on, and down to another station: one radio for both."""

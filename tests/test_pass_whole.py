@@ -78,6 +78,24 @@ def test_no_baseline_is_better(block: range) -> None:
                 assert schedule.objective >= other.objective * (1 - 1e-6), (seed, name)
 
 
+@pytest.mark.parametrize("seed", range(0, 120, 4))
+def test_no_baseline_is_better_where_antennas_are_exclusive(seed: int) -> None:
+    problem = some_whole(seed, seconds=False, one_rate=seed % 8 == 0)
+    if not problem.antennas:
+        return
+    if seed % 12 == 0:
+        demands = [replace(row, splittable=True) for row in problem.demands]
+        problem = problem.replace(demands=demands)
+    problem = problem.replace(setup_s=1.0)
+    result = ow.solve(problem, time_limit_s=0.3)
+    schedule = result.require()
+    flown(problem, schedule)
+    assert schedule.objective <= result.bound * (1 + 1e-6)
+    for name, baseline in BASELINES.items():
+        other = PassSchedule(problem, baseline(problem))
+        assert schedule.objective >= other.objective * (1 - 1e-6), name
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_classes_come_one_before_the_other(seed: int) -> None:
     """Enumerated: of all sets that fit whole, the best in the order of classes."""

@@ -124,9 +124,8 @@ def build(
     targets = problem.targets(first)
     rows, nodes = problem.plan.arrays, len(problem.plan.nodes)
     until = min(until_s, first.deadline_s)
-    share = (np.minimum(expansion.end_s, until) - expansion.start_s) / (
-        expansion.end_s - expansion.start_s
-    )
+    length = np.maximum(expansion.end_s - expansion.start_s, 1e-300)
+    share = (np.minimum(expansion.end_s, until) - expansion.start_s) / length
     piece = np.flatnonzero(share > 1e-12)
     share = np.minimum(share[piece], 1.0)
     left = expansion.volume_bytes if piece_bytes is None else piece_bytes
