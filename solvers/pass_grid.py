@@ -13,7 +13,7 @@ from ..formulations import checks
 from ..formulations.passes import PassProblem
 from ..formulations.passes.event_cuts import pieces_by_events
 from ..formulations.passes.expansion import Expansion, by_events, by_slots
-from ..formulations.passes.flows import PassNetwork, build, commodities, is_network
+from ..formulations.passes.flows import PassNetwork, build, commodities, has_one_rate, is_network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,15 @@ class Grid:
     def outer(self) -> Expansion:
         return self.make_outer()
 
+    def is_network(self, problem: PassProblem) -> bool:
+        """Whether the cut problem is a network, and so is its relaxation.
+
+        What is large has one rate, mostly, and the relaxation need not be looked at for that.
+        """
+        if not is_network(problem, self.inner):
+            return False
+        return self.inner.exact or has_one_rate(problem) or is_network(problem, self.outer)
+
     def build(self, problem: PassProblem, demands: Ints, **options: object) -> PassNetwork:
         return build(problem, self.inner, demands, **options)  # type: ignore[arg-type]
 
@@ -72,7 +81,7 @@ def grid_of(problem: PassProblem, method: str | None) -> Grid:
     if problem.energy is None:
         most = MOST_FLOW_CELLS // len(commodities(problem))
         grid = _slots(problem, _slot_of(problem, max(most, MOST_CELLS)))
-        if is_network(problem, grid.inner):
+        if grid.is_network(problem):
             return grid
     return _slots(problem, _slot_of(problem, MOST_CELLS))
 

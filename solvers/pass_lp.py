@@ -12,7 +12,6 @@ from ..formulations.partition.outcome import Watch
 from ..formulations.passes import PassProblem, PassSchedule, Transfers
 from ..formulations.passes.energy import eclipse_cuts
 from ..formulations.passes.expansion import Expansion, by_events, by_slots
-from ..formulations.passes.flows import is_network
 from ..formulations.passes.lp import PassProgramme, build, read
 from .backends import RawResult, solve_model
 from .options import SolveOptions
@@ -108,7 +107,7 @@ def _volume(
 
 def _words(problem: PassProblem, grid: Grid) -> tuple[str, ...]:
     """What binds all commodities taken as one; a programme has no cut of its own."""
-    if problem.energy is not None or not is_network(problem, grid.inner):
+    if problem.energy is not None or not grid.is_network(problem):
         return ()
     return together(problem, grid)[1]
 

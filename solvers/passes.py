@@ -13,7 +13,7 @@ import numpy as np
 
 from ..formulations.partition.outcome import Watch
 from ..formulations.passes import PassProblem, PassSchedule, Transfers
-from ..formulations.passes.flows import commodities, is_network
+from ..formulations.passes.flows import commodities
 from .options import SolveOptions
 from .pass_answer import Answer
 from .pass_exclusive import exclusive
@@ -66,7 +66,7 @@ def _answer(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer
         grid,
         options,
         watch,
-        is_flow=problem.energy is None and is_network(problem, grid.inner),
+        is_flow=problem.energy is None and grid.is_network(problem),
         columns=_columns(problem, grid, groups),
     )
 
@@ -101,7 +101,7 @@ def _nothing(problem: PassProblem) -> Answer:
 
 def _is_flow(problem: PassProblem, grid: Grid, *, many: bool = False) -> bool:
     """Whether maximum flows answer: one network, or `many` that are too large for a programme."""
-    if problem.energy is not None or not is_network(problem, grid.inner):
+    if problem.energy is not None or not grid.is_network(problem):
         return False
     groups = commodities(problem)
     return many or len(groups) == 1 or _columns(problem, grid, groups) > LARGEST

@@ -29,7 +29,7 @@ import numpy as np
 
 from ..compiled import kernel
 from ..flow import FlowNetwork
-from .event_cuts import collects
+from .event_cuts import collects, useful
 from .expansion import Expansion
 from .problem import PassProblem
 from .transfers import Transfers
@@ -89,6 +89,23 @@ def is_network(problem: PassProblem, expansion: Expansion) -> bool:
         if (high > low * (1 + 1e-12)).any():
             return False
     return True
+
+
+def has_one_rate(problem: PassProblem) -> bool:
+    """Whether antennas have one rate and one direction each: then any cut of time is a network."""
+    rows, carries = problem.plan.arrays, useful(problem) & problem.uses_antenna
+    limited = np.isfinite(problem.antenna_count)
+    seen = []
+    for end in ("source", "target"):
+        mine = carries & limited[rows[end]]
+        node, rate = rows[end][mine], rows["rate_bps"][mine]
+        low, high = np.full(len(limited), np.inf), np.zeros(len(limited))
+        np.minimum.at(low, node, rate)
+        np.maximum.at(high, node, rate)
+        if (high > low * (1 + 1e-12)).any():
+            return False
+        seen.append(node)
+    return not np.intersect1d(*seen).size
 
 
 def build(
