@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,3 +76,27 @@ def test_no_plan_passes_a_bound(seed: int, objective: str) -> None:
         best = max(result.objective for result in results)
         bound = min(result.bound for result in results)
         assert best <= bound * (1 + 1e-6) + 1e-3
+
+
+#: Run without numba, whose compiled loops check no index. In 10359 an item comes twice in a plan.
+INTERPRETED = """
+from dataclasses import replace
+from test_pass_methods import mixed_case
+from orbweave.formulations.passes.exclusive import choose
+for seed, iterations in ((10359, 5_000), *((k, 300) for k in range(12))):
+    problem = mixed_case(seed).replace(energy=None)
+    if problem.antennas:
+        rate = problem.plan.arrays["rate_bps"] * problem.uses_antenna
+        plan = replace(problem.plan, arrays={**problem.plan.arrays, "rate_bps": rate})
+        worth = [100.0 ** (3 - row.priority) for row in problem.demands]
+        choose(problem.replace(plan=plan, setup_s=1.0), worth=worth, iterations=iterations)
+"""
+
+
+@pytest.mark.slow
+def test_the_search_over_antennas_stays_within_its_arrays() -> None:
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    given = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    run = [sys.executable, "-c", INTERPRETED]
+    done = subprocess.run(run, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -399,8 +399,9 @@ def _move(
     count = _gather(m, u, s, lane, after, until)
     _weigh(m, u, s, count, price, rng, lean, noise)
     k = _sweep(s, count, m.gap) - 1
-    new, room = np.empty(count, np.int64), u.sizes[0]
-    puts = 0
+    room, puts = u.sizes[0], 0
+    # A block begins and ends on the grid; an item may come twice, another in between.
+    new = np.empty(min(2 * count, room), np.int64)
     while k >= 0:
         j = s.item[k]
         if j < 0:
