@@ -10,7 +10,7 @@ SOURCES := $(shell find . -path ./$(VENV) -prune -o -path ./build -prune -o -pat
 WORKERS ?= 2
 .DELETE_ON_ERROR:
 
-.PHONY: help plan test lint types wheel bench notebooks clean
+.PHONY: help plan test lint types wheel bounds bench notebooks clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -54,6 +54,10 @@ types: $(VENV)/.dev  ## mypy --strict and pyright
 test: lint types wheel  ## set up and pass the tests, on the installed wheel
 	ORBWEAVE_WHEEL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/with_tensorflow
 	ORBWEAVE_WHEEL=1 $(BIN)/pytest tests/with_tensorflow
+
+# Compiled loops check no index; here they do, with a cache of their own. All of it: 20 minutes.
+bounds: wheel  ## the tests once more, with every index of a compiled loop checked
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/.bounds ORBWEAVE_WHEEL=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --ignore tests/with_tensorflow
 
 bench: wheel  ## the benchmarks of docs/benchmarks.md
 	$(BIN)/pytest benchmarks --benchmark-columns=min,median,rounds -q -o python_files='bench_*.py'

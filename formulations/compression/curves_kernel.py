@@ -81,6 +81,9 @@ def residuals(
     found : array of float, shape (B, R)
         Written.
     """
+    if top == 0.0:  # nothing to lose, and no ratio of levels
+        found[:] = 0.0
+        return
     j = BINS
     for r in range(len(kept)):
         while above[j, 0] < kept[r]:
