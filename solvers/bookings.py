@@ -16,14 +16,18 @@ from .result import Limit, Reason, SolveResult
 
 METHOD = "one bundle after another"
 
+#: Bundles times contacts up to which the bound takes bundles as whole.
+_WHOLE = 20_000
+
 
 def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResult[Bookings]:
     """Book bundles and bound what any booking could deliver; see `orbweave.solve`.
 
-    The bound is a flow of the same bytes by the same deadlines in which bundles may be split, pass
-    on what has come in part, and take no time in flight: every booking is such a flow, so none
-    delivers more. At a time limit or an interrupt, the bundles that were booked before it; the
-    bound is then what was asked for.
+    The bound is a flow of the same bytes by the same deadlines in which bundles may take several
+    ways at once, pass on what has come in part, and take no time in flight: every booking is such a
+    flow, so none delivers more. Where it is small, bundles flow whole or not at all. At a time
+    limit or an interrupt, the bundles that were booked before it; the bound is then what was asked
+    for.
     """
     if options.method is not None:
         checks.known("SolveOptions.method", options.method, (METHOD,))
@@ -37,12 +41,7 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         return SolveResult(None, Reason.ERROR, method=METHOD, message=text)
     bound, backend = asked, ""
     if limit is None and found.delivered_bytes < asked:
-        demands = [
-            Demand(row.name, row.source, row.target, row.volume_bytes, row.depart_s, row.deadline_s)
-            for row in problem.bundles
-            if row.volume_bytes > 0
-        ]
-        fluid = PassProblem(problem.plan, demands, objective="volume")
+        fluid = _fluid(problem)
         left = max(watch.remaining_s, 1e-3)
         flow = solve_passes(fluid, replace(options, method=None, time_limit_s=left))
         bound, backend, limit = min(asked, flow.bound), flow.backend, flow.limit
@@ -60,6 +59,25 @@ def solve_bookings(problem: BookingProblem, options: SolveOptions) -> SolveResul
         method=METHOD,
         message=f"{lost} of {len(problem.bundles)} bundles are not delivered" if lost else "",
     )
+
+
+def _fluid(problem: BookingProblem) -> PassProblem:
+    """The flow that bounds bookings; bundles of no bytes are not in it."""
+    rows = [row for row in problem.bundles if row.volume_bytes > 0]
+    splittable = len(rows) * len(problem.plan) > _WHOLE
+    demands = [
+        Demand(
+            row.name,
+            row.source,
+            row.target,
+            row.volume_bytes,
+            row.depart_s,
+            row.deadline_s,
+            splittable=splittable,
+        )
+        for row in rows
+    ]
+    return PassProblem(problem.plan, demands, objective="volume")
 
 
 def _booked(problem: BookingProblem, watch: Watch, asked: float) -> tuple[Bookings, Limit | None]:

@@ -192,6 +192,14 @@ def test_bad_input_is_named(change: dict[str, object], words: str) -> None:
         BookingProblem(plan, [Bundle(**(values | change))])  # type: ignore[arg-type]
 
 
+def test_the_bound_takes_bundles_as_whole_where_it_is_small() -> None:
+    plan = ow.ContactPlan.from_contacts([ow.Contact("a", "b", 0, 10, 8.0)], epoch=EPOCH)
+    problem = BookingProblem(plan, [Bundle("one", "a", "b", 6.0), Bundle("two", "a", "b", 7.0)])
+    first, best = ow.solve(problem), ow.solve(BookingProblem(plan, problem.bundles[::-1]))
+    assert (first.reason, first.objective, first.bound) == (ow.Reason.FEASIBLE, 6, 7)
+    assert (best.reason, best.objective, best.bound) == (ow.Reason.OPTIMAL, 7, 7)
+
+
 def test_a_limit_and_an_interrupt_keep_what_is_booked() -> None:
     contacts = [ow.Contact("a", "b", 10 * k, 10 * k + 10, 8.0) for k in range(40)]
     plan = ow.ContactPlan.from_contacts(contacts, epoch=EPOCH)
