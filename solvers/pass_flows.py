@@ -145,12 +145,11 @@ def completion(problem: PassProblem, grid: Grid, watch: Watch | None = None) -> 
     if len(groups) > 1:
         return _completion_in_sequence(problem, grid, groups, watch)
     group = groups[0]
-    found = _earliest(problem, group, grid.inner, outer=False, watch=watch)
+    found = relaxed = _earliest(problem, group, grid.inner, outer=False, watch=watch)
+    if not grid.inner.exact and (isinstance(found, str) or found.limit is None):
+        relaxed = _earliest(problem, group, grid.outer, outer=True, watch=watch)
     if isinstance(found, str):
         best = volume(problem, grid)
-        relaxed: _Earliest | str = found
-        if not grid.inner.exact:
-            relaxed = _earliest(problem, group, grid.outer, outer=True, watch=watch)
         if isinstance(relaxed, str):
             return replace(best, bound=math.inf, message=relaxed, infeasible=True)
         text = f"no plan was found that delivers all bytes ({grid.method} are coarse): {found}"
@@ -160,7 +159,6 @@ def completion(problem: PassProblem, grid: Grid, watch: Watch | None = None) -> 
         return answer
     if found.limit is not None:
         return replace(answer, bound=0.0)
-    relaxed = _earliest(problem, group, grid.outer, outer=True, watch=watch)
     bound = found.time_s if isinstance(relaxed, str) else relaxed.low_s
     limit = None if isinstance(relaxed, str) else relaxed.limit
     return replace(answer, bound=bound, limit=limit)

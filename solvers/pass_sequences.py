@@ -57,7 +57,7 @@ def one_by_one(
     An interrupt, or the end of the watch's time, keeps those that are planned.
     """
     pieces, periods = piece_bytes.copy(), period_s.copy()
-    room = expansion.at_cells(problem.storage)
+    room = problem.storage[expansion.node]
     rate = problem.plan.arrays["rate_bps"][expansion.contact] / 8
     parts, cut, backend, limit = list[Transfers](), list[str](), "", None
     delivered = 0.0

@@ -46,14 +46,13 @@ _MOST_COLUMNS = 60_000
 _QUICK = 200_000
 
 
-def may_split(problem: PassProblem) -> bool:
-    """Whether a plan may split what counts only when whole (one for completion delivers all)."""
-    return problem.objective != "completion" and bool(_whole(problem).any())
-
-
 def splits(problem: PassProblem, moves: Transfers) -> bool:
-    """Whether a demand that counts only when whole is delivered in part."""
-    return bool((_Choice.of(problem, moves).share[_whole(problem)] % 1.0 > 0).any())
+    """Whether a demand that counts only when whole is delivered in part, where bytes count."""
+    whole = _whole(problem)
+    if problem.objective == "completion" or not whole.any():
+        return False
+    share = _Choice.of(problem, moves).share[whole]
+    return bool(((share > 0.0) & (share < 1.0)).any())
 
 
 def whole(
@@ -171,14 +170,7 @@ class _Choice:
 
     def kept(self) -> Transfers:
         """The transfers of what counts; a part that counts for nothing is not sent."""
-        mine = self.counts[self.moves.demand]
-        return Transfers.of(
-            self.moves.demand[mine],
-            self.moves.contact[mine],
-            self.moves.start_s[mine],
-            self.moves.end_s[mine],
-            self.moves.volume_bytes[mine],
-        )
+        return self.moves.where(self.counts[self.moves.demand])
 
 
 def _whole(problem: PassProblem) -> Bools:

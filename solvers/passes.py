@@ -6,7 +6,9 @@ Whatever found a schedule, it is judged in the same way, by the problem's data a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +29,7 @@ from .pass_flows import (
 )
 from .pass_grid import Grid, grid_of
 from .pass_lp import LARGEST, programme
-from .pass_whole import may_split, no_worse_than_baselines, splits, whole
+from .pass_whole import no_worse_than_baselines, splits, whole
 from .result import Limit, Reason, SolveResult
 
 if TYPE_CHECKING:
@@ -55,30 +57,32 @@ def _answer(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer
         answer = exclusive(problem, options, watch, _answer)
         counts_bytes = problem.objective != "completion"
         return no_worse_than_baselines(problem, answer) if counts_bytes else answer
-    answer = _flowing(problem, options, watch)
-    if not (may_split(problem) and splits(problem, answer.moves)):
+    make_grid = cache(lambda: grid_of(problem, options.method))
+    answer = _flowing(problem, make_grid, options, watch)
+    if not splits(problem, answer.moves):
         return answer
-    grid = grid_of(problem, options.method)
-    groups = commodities(problem)
+    grid = make_grid()
     return whole(
         problem,
         answer,
         grid,
         options,
         watch,
-        is_flow=problem.energy is None and grid.is_network(problem),
-        columns=_columns(problem, grid, groups),
+        is_flow=_is_flow(problem, grid, many=True),
+        columns=_columns(problem, grid, commodities(problem)),
     )
 
 
-def _flowing(problem: PassProblem, options: SolveOptions, watch: Watch) -> Answer:
+def _flowing(
+    problem: PassProblem, make_grid: Callable[[], Grid], options: SolveOptions, watch: Watch
+) -> Answer:
     """Demands as if they could be split: the strongest road first."""
     if problem.energy is None and options.method is None and is_relayed(problem):
         quick = {"volume": volume_alone, "completion": completion_soon}.get(problem.objective)
         answer = quick(problem, options.relative_gap, watch) if quick else None
         if answer is not None:
             return answer
-    grid = grid_of(problem, options.method)
+    grid = make_grid()
     road = {"volume": volume, "priority": priority, "completion": completion}
     if _is_flow(problem, grid):
         found = road[problem.objective](problem, grid, watch)

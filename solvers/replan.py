@@ -107,7 +107,7 @@ def replan(
     )
     done = _before(schedule.moves, now)
     later = _after(schedule.moves, now)
-    stays = _feasible(problem, done, _pick(later, ~lost[later.contact]))
+    stays = _feasible(problem, done, later.where(~lost[later.contact]))
     kept = Transfers.joined([done, stays])
     before = float(PassSchedule(problem, done).delivered.sum())
     best = Transfers.joined([kept, _around(problem, kept, stays, now)])
@@ -163,22 +163,12 @@ def _without(plan: ContactPlan, lost: NDArray[np.bool_], now: float) -> ContactP
     return replace(plan, arrays=rows)
 
 
-def _pick(moves: Transfers, keep: NDArray[np.bool_]) -> Transfers:
-    return Transfers.of(
-        moves.demand[keep],
-        moves.contact[keep],
-        moves.start_s[keep],
-        moves.end_s[keep],
-        moves.volume_bytes[keep],
-    )
-
-
 def _before(moves: Transfers, now: float) -> Transfers:
     """What is done by a moment; a transfer under way has sent its share."""
     end = np.minimum(moves.end_s, now)
     share = np.clip((end - moves.start_s) / (moves.end_s - moves.start_s), 0.0, 1.0)
     cut = Transfers.of(moves.demand, moves.contact, moves.start_s, end, moves.volume_bytes * share)
-    return _pick(cut, share > 0)
+    return cut.where(share > 0)
 
 
 def _after(moves: Transfers, now: float) -> Transfers:
@@ -186,7 +176,7 @@ def _after(moves: Transfers, now: float) -> Transfers:
     start = np.maximum(moves.start_s, now)
     share = np.clip((moves.end_s - start) / (moves.end_s - moves.start_s), 0.0, 1.0)
     cut = Transfers.of(moves.demand, moves.contact, start, moves.end_s, moves.volume_bytes * share)
-    return _pick(cut, share > 0)
+    return cut.where(share > 0)
 
 
 def _feasible(problem: PassProblem, done: Transfers, later: Transfers) -> Transfers:
@@ -201,7 +191,7 @@ def _feasible(problem: PassProblem, done: Transfers, later: Transfers) -> Transf
         goal[k, problem.targets(row)] = True
     direct = rows["source"][later.contact] == sources[later.demand]
     direct &= goal[later.demand, rows["target"][later.contact]]
-    kept = _pick(later, direct)
+    kept = later.where(direct)
     whole = PassSchedule(problem, Transfers.joined([done, kept]))
     return Transfers.empty() if whole.violations() else kept
 

@@ -80,9 +80,10 @@ class Expansion:
     home: Ints
     exact: bool
 
-    def at_cells(self, of_node: Floats) -> Floats:
-        """Values of nodes, at each of their cells."""
-        return np.repeat(of_node, np.diff(self.first))
+    @property
+    def node(self) -> Ints:
+        """The node of each cell, shape (cells,)."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
 
     def cell(self, node: int, time_s: float, *, after: bool = True) -> int:
         """Cell of a node that begins at or after a time (or, not `after`, that contains it).

@@ -77,35 +77,31 @@ def commodities(problem: PassProblem) -> list[Ints]:
 
 def is_network(problem: PassProblem, expansion: Expansion) -> bool:
     """Whether all pieces that draw on one antenna have one rate, and all send or all receive."""
-    if np.intersect1d(*(side[side >= 0] for side in expansion.period.T)).size:
-        return False
     rate = problem.plan.arrays["rate_bps"][expansion.contact]
-    for side in (0, 1):
-        mine = expansion.period[:, side] >= 0
-        low = np.full(len(expansion.period_s), np.inf)
-        high = np.zeros(len(expansion.period_s))
-        np.minimum.at(low, expansion.period[mine, side], rate[mine])
-        np.maximum.at(high, expansion.period[mine, side], rate[mine])
-        if (high > low * (1 + 1e-12)).any():
-            return False
-    return True
+    return _is_uniform(expansion.period, rate, len(expansion.period_s))
 
 
 def has_one_rate(problem: PassProblem) -> bool:
     """Whether antennas have one rate and one direction each: then any cut of time is a network."""
-    rows, carries = problem.plan.arrays, useful(problem) & problem.uses_antenna
-    limited = np.isfinite(problem.antenna_count)
-    seen = []
-    for end in ("source", "target"):
-        mine = carries & limited[rows[end]]
-        node, rate = rows[end][mine], rows["rate_bps"][mine]
-        low, high = np.full(len(limited), np.inf), np.zeros(len(limited))
-        np.minimum.at(low, node, rate)
-        np.maximum.at(high, node, rate)
+    rows = problem.plan.arrays
+    ends = np.stack([rows["source"], rows["target"]], axis=1).astype(np.int64)
+    draws = (useful(problem) & problem.uses_antenna)[:, None]
+    draws = draws & np.isfinite(problem.antenna_count)[ends]
+    return _is_uniform(np.where(draws, ends, -1), rows["rate_bps"], len(problem.plan.nodes))
+
+
+def _is_uniform(drawn: Ints, rate: Floats, count: int) -> bool:
+    """Whether each is drawn on at one rate and from one side; `drawn` (rows, 2), -1: nothing."""
+    if np.intersect1d(*(side[side >= 0] for side in drawn.T)).size:
+        return False
+    for side in drawn.T:
+        mine = side >= 0
+        low, high = np.full(count, np.inf), np.zeros(count)
+        np.minimum.at(low, side[mine], rate[mine])
+        np.maximum.at(high, side[mine], rate[mine])
         if (high > low * (1 + 1e-12)).any():
             return False
-        seen.append(node)
-    return not np.intersect1d(*seen).size
+    return True
 
 
 def build(
@@ -180,7 +176,7 @@ def build(
     # A pool is not held to what its nodes can store: it is a relaxation as it stands.
     pooled = (expansion.home != np.arange(nodes)).any()
     storage = np.full(nodes, np.inf) if pooled else problem.storage
-    room = expansion.at_cells(storage) if room_bytes is None else room_bytes
+    room = storage[expansion.node] if room_bytes is None else room_bytes
     last = np.zeros(cells, dtype=bool)
     last[expansion.first[1:][np.diff(expansion.first) > 0] - 1] = True
     before = np.flatnonzero(~last)

@@ -171,7 +171,7 @@ def build(
     unit = _unit(carried[piece])
     carried = carried / unit
     room = room / unit
-    node = _node_of(expansion)
+    node = expansion.node
     model = ModelBuilder()
     # Variables.
     flow = model.variables("flow", len(piece), upper=carried[piece])
@@ -247,23 +247,24 @@ def _strand(
     usable &= np.minimum(expansion.end_s, until_s) <= first.deadline_s + 1e-9
     piece = np.flatnonzero(usable)
     tail, head = expansion.tail[piece], np.where(at_target[target], -1, expansion.head)[piece]
-    used = _reached(_node_of(expansion), tail, head, start[start >= 0], len(at_target))
+    node = expansion.node
+    used = _reached(node, tail, head, start[start >= 0], len(at_target))
     piece, tail, head = piece[used], tail[used], head[used]
-    sends = _waits(_node_of(expansion), start, tail)
+    sends = _waits(node, start, tail)
     demands, start = demands[sends], start[sends]
     # Where storage does not limit, cells differ only by what has come: one from each inflow on.
     inflow = np.unique(np.concatenate([head[head >= 0], start]))
-    free = np.isinf(room[_node_of(expansion)[tail]])
+    free = np.isinf(room[node[tail]])
     tail = np.where(free, inflow[np.searchsorted(inflow, tail, side="right") - 1], tail)
     cells = np.unique(np.concatenate([tail, head[head >= 0], start]))
-    node = _node_of(expansion)[cells]
+    owner = node[cells]
     return Strand(
         demands,
         piece,
         cells,
         np.searchsorted(cells, tail),
         np.where(head >= 0, np.searchsorted(cells, head), -1),
-        np.flatnonzero(node[1:] == node[:-1]),
+        np.flatnonzero(owner[1:] == owner[:-1]),
         np.searchsorted(cells, start),
     )
 
@@ -456,10 +457,6 @@ def _open(expansion: Expansion, until_s: float) -> tuple[Floats, Floats]:
         mine = np.flatnonzero(expansion.period[:, side] >= 0)
         np.maximum.at(part, expansion.period[mine, side], share[mine])
     return share, expansion.period_s * part
-
-
-def _node_of(expansion: Expansion) -> Ints:
-    return np.repeat(np.arange(len(expansion.first) - 1), np.diff(expansion.first))
 
 
 def _unit(volume_bytes: Floats) -> float:

@@ -86,6 +86,10 @@ class Transfers:
         order = np.lexsort((columns["contact"], columns["demand"], columns["start_s"]))
         return cls(**{name: column[order] for name, column in columns.items()})
 
+    def where(self, chosen: NDArray[np.bool_]) -> Transfers:
+        """The transfers that are chosen."""
+        return Transfers(**{name: getattr(self, name)[chosen] for name in COLUMNS})
+
     def antenna_seconds(self, problem: PassProblem) -> NDArray[np.float64]:
         """Antenna time of each transfer: its bytes at the contact's rate, shape (transfers,)."""
         rate = problem.plan.arrays["rate_bps"][self.contact]

@@ -80,10 +80,11 @@ class ContactGraph:
         # that who departs at the latest departure is not turned away.
         last, surely = np.nextafter(end, -np.inf), np.maximum(last_before(end), start)
         source, target = rows["source"], rows["target"]
-        both = orders or (_Order(), _Order())
-        ahead = _arcs(nodes, source, target, (start, end, start, last, rate, none, delay), both[0])
+        order_ahead, order_back = orders or (None, None)
+        columns = (start, end, start, last, rate, none, delay)
+        ahead = _arcs(nodes, source, target, columns, order_ahead)
         columns = (-end, -start, -surely, -start, rate, delay, none)
-        back = _arcs(nodes, target, source, columns, both[1])
+        back = _arcs(nodes, target, source, columns, order_back)
         everything = np.ones(len(plan), dtype=bool)
         everything.flags.writeable = False
         return cls(ahead, back, nodes, len(plan), everything)
@@ -199,15 +200,13 @@ def _forget(key: int) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Order:
-    """Contacts in an order that few of them may have left; without one, in none."""
+    """Contacts by pair, end and start, -1 for those that are gone; the fresh ones may lie wrong."""
 
-    before: Ints | None = None
-    fresh: Ints | None = None
+    before: Ints
+    fresh: Ints
 
     def mended(self, start: Floats, end: Floats, pair: Ints) -> Ints:
-        """Contacts by pair, end and start."""
-        if self.before is None or self.fresh is None:
-            return np.lexsort((start, end, pair))
+        """The same with the fresh ones in their places."""
         order = self.before[self.before >= 0]
         order = order[~np.isin(order, self.fresh)]
         added, pairs = self.fresh, np.unique(pair[self.fresh])
@@ -226,14 +225,15 @@ def _arcs(
     source: NDArray[np.int32],
     target: NDArray[np.int32],
     columns: tuple[Floats, ...],
-    known: _Order,
+    known: _Order | None,
 ) -> Arcs:
     """Sort by source, target, end and start, and mark where nodes and groups begin.
 
     `columns` are the first seven of `Arcs.table`.
     """
     pair = source.astype(np.int64) * nodes + target
-    order = known.mended(columns[START], columns[END], pair)
+    keys = columns[START], columns[END], pair
+    order = np.lexsort(keys) if known is None else known.mended(*keys)
     pair = pair[order]
     new = np.ones(len(pair), dtype=bool)
     new[1:] = pair[1:] != pair[:-1]
